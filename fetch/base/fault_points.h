@@ -1,0 +1,27 @@
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "fetch/base/error.h"
+
+namespace modelfs {
+
+/// Named places where a test can make a race or a failure happen.
+///
+/// Product code calls `Hit` at a labelled point ("local_tier.write", "loader.publish"). A release
+/// gets NoFaultPoints, which does nothing. A test's implementation may block in Hit until the test
+/// lets go, or return an error that the caller treats as if the operation at that point had failed.
+/// Threads: any. Hit is called with no lock held.
+class FaultPoints {
+ public:
+  virtual ~FaultPoints() = default;
+  virtual std::optional<Error> Hit(std::string_view point) = 0;
+};
+
+class NoFaultPoints final : public FaultPoints {
+ public:
+  std::optional<Error> Hit(std::string_view) override { return std::nullopt; }
+};
+
+}  // namespace modelfs

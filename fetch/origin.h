@@ -1,0 +1,93 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fetch/base/byte_range.h"
+#include "fetch/base/error.h"
+
+namespace modelfs::fetch {
+
+/// The pinned identity of an immutable sequence of bytes. Two equal ids are the same bytes, whatever
+/// path or route led to them; if the origin's object changes it gets another id.
+struct ObjectId {
+  std::string domain;  ///< Hash of endpoint and credential principal; bytes are shared within it.
+  std::string source;  ///< Where the key lives, canonical: "s3://bucket@https://host:9000".
+  std::string key;     ///< The object's own name there, raw bytes.
+  std::string tag;     ///< What pins it: ETag (quotes kept) or version id, opaque.
+  std::uint64_t size_bytes = 0;
+
+  friend bool operator==(const ObjectId&, const ObjectId&) = default;
+
+  /// 64 hex digits: SHA-256 over the length-prefixed fields. Names the object on disk.
+  std::string Digest() const;
+  /// "s3://bucket/key" for people and logs.
+  std::string Describe() const;
+};
+
+/// One name in a directory of an origin.
+struct Entry {
+  enum class Kind : std::uint8_t {
+    kFile,       ///< An object.
+    kDirectory,  ///< A common prefix, or a folder.
+  };
+  std::string name;  ///< One component, raw bytes as the origin has them; never empty, no '/'.
+  Kind kind = Kind::kFile;
+  std::uint64_t size_bytes = 0;                      ///< Files only.
+  std::chrono::system_clock::time_point modified{};  ///< Epoch where the origin does not say.
+  std::string tag;                                   ///< Files only; see ObjectId::tag.
+};
+
+/// A whole directory at one moment, names unique, sorted by name as bytes.
+struct Listing {
+  std::vector<Entry> entries;
+};
+
+/// Receives the body of a ranged read while it arrives.
+class BodySink {
+ public:
+  virtual ~BodySink() = default;
+  /// The next bytes of the range, in order and without gap. Called on the origin's thread; must
+  /// not wait. What was appended is final: a retry inside the origin goes on behind it.
+  virtual void Append(std::span<const std::byte> bytes) = 0;
+};
+
+/// Where objects come from: list, and ranged reads of pinned objects.
+///
+/// Threads: all methods may be called from any thread and return at once; completions run on one of
+/// the origin's own threads, exactly once, with no lock held, and must not wait.
+/// Lifetime: destroying an origin completes what is in flight with kCancelled.
+class Origin {
+ public:
+  virtual ~Origin() = default;
+
+  /// The URI it was made from, without secrets: "s3://bucket/prefix".
+  virtual std::string Describe() const = 0;
+
+  /// Lists `directory`: "" for the root of this origin, else "a/b/" with a trailing slash, raw
+  /// bytes. An object that does not exist lists as empty where the origin cannot tell (S3).
+  /// Errors: kNotFound, kDenied, kInvalid, kTransient (retries used up), kCancelled.
+  virtual void List(std::string directory, Done<Listing> done) = 0;
+
+  /// The identity of `entry`, a file, found in `directory`. Pure: no request.
+  virtual ObjectId Pin(std::string_view directory, const Entry& entry) const = 0;
+
+  /// Reads `range` of `object` into `sink`. Never reads bytes of another identity.
+  /// Success means that exactly range.size() bytes were appended.
+  /// Errors: kNotFound, kDenied, kChanged (replaced at the origin), kCorrupt (an answer that makes
+  /// no sense, e.g. a wrong Content-Range), kTransient (retries used up), kCancelled.
+  /// Requires: range not empty and inside [0, object.size_bytes).
+  virtual void Read(const ObjectId& object, ByteRange range, std::shared_ptr<BodySink> sink,
+                    Done<void> done) = 0;
+
+  /// One cheap authorised request that tells whether this origin can be used at all: name, key,
+  /// credentials, endpoint, certificate. Fails within `deadline` with a text that names which.
+  virtual void Probe(std::chrono::milliseconds deadline, Done<void> done) = 0;
+};
+
+}  // namespace modelfs::fetch

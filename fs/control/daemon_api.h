@@ -1,0 +1,37 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "fetch/base/error.h"
+#include "fs/spec.h"
+
+namespace modelfs::fs {
+
+/// What the control socket can ask of a running daemon. Implemented by the worker (fs/app.cc),
+/// called by ControlServer, doubled by a fake in its tests.
+/// Threads: called on the control server's threads, which may wait.
+class DaemonApi {
+ public:
+  virtual ~DaemonApi() = default;
+
+  /// The JSON of `modelfs status --json` (see fs/control/README.md for its fields).
+  virtual nlohmann::json Status() = 0;
+
+  /// Adds a mount to this daemon; returns when it answers.
+  virtual Result<void> AddMount(const MountSpec& spec) = 0;
+
+  /// Starts a job and returns its number at once. `paths` are absolute paths below mounts of this
+  /// daemon; for verify, none means everything in the cache.
+  /// Errors: kNotFound, kInvalid (not below one of our mounts), naming the path.
+  virtual Result<std::uint64_t> StartWarm(const std::vector<std::string>& paths) = 0;
+  virtual Result<std::uint64_t> StartVerify(const std::vector<std::string>& paths) = 0;
+
+  /// {"id","kind","state":"running|done|failed","bytes_done","bytes_total","files_done",
+  /// "files_total","error","report"}. Errors: kNotFound.
+  virtual Result<nlohmann::json> Job(std::uint64_t id) = 0;
+};
+
+}  // namespace modelfs::fs

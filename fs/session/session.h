@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "fetch/base/error.h"
+#include "fetch/base/handle.h"
+#include "fs/spec.h"
+#include "fs/tree/tree.h"
+
+namespace modelfs::fs {
+
+/// One mount being served: the FUSE protocol on one /dev/fuse descriptor.
+///
+/// Threads: `fuse-N` threads of its own read requests; replies come from whatever thread completes
+/// them. Create, Stop and the destructor are called by one owner thread.
+class Session {
+ public:
+  struct Options {
+    int threads = 4;                             ///< `fuse-N` threads.
+    std::chrono::milliseconds read_timeout{0};   ///< Parked reads fail with EIO after it; 0: never.
+    std::vector<std::byte> saved_init;           ///< FUSE_INIT to replay; empty: the kernel's first.
+    /// Gets the kernel's FUSE_INIT message, to be kept for a successor. Called once.
+    std::function<void(std::span<const std::byte>)> on_init;
+    /// Called once, on a session thread, when the kernel says that the mount is gone (unmounted or
+    /// aborted). May not destroy the session.
+    std::function<void()> on_unmounted;
+  };
+
+  /// Starts to serve `device` (an open, mounted /dev/fuse). `tree` is shared.
+  static Result<std::unique_ptr<Session>> Start(Fd device, std::shared_ptr<Tree> tree,
+                                                Options options);
+  virtual ~Session() = default;
+
+  /// Ends the threads; parked requests are answered with an error. Does not unmount. Idempotent.
+  virtual void Stop() = 0;
+
+  /// Requests parked at the moment.
+  virtual std::size_t Parked() const = 0;
+};
+
+}  // namespace modelfs::fs

@@ -1,0 +1,145 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "fetch/base/byte_range.h"
+#include "fetch/base/error.h"
+#include "fetch/base/fault_points.h"
+#include "fetch/origin.h"
+
+namespace modelfs::index {
+
+/// How sure we are of an object's bytes.
+enum class Verified : std::uint8_t {
+  kNo,      ///< Chunks match our own checksums as far as they were read.
+  kSelf,    ///< Whole, and every chunk was read back equal to our checksum.
+  kOrigin,  ///< Whole, and equal to the checksum that the origin publishes.
+};
+
+/// How soon bytes are wanted. Earlier enumerators go first; a download in progress is raised when
+/// a more urgent wish joins it.
+enum class Priority : std::uint8_t {
+  kDemand,      ///< A reader waits.
+  kNear,        ///< A reader will want it next (read-ahead).
+  kPlan,        ///< A plan says that it will be wanted (warm).
+  kBackground,  ///< Idle time.
+};
+
+enum class IoBackend : std::uint8_t {
+  kAuto,     ///< io_uring where the kernel lets us, else threads.
+  kUring,    ///< io_uring or fail.
+  kThreads,  ///< A pool of threads with preadv and pwritev.
+};
+
+struct ObjectStatus {
+  fetch::ObjectId id;
+  std::uint64_t cached_bytes = 0;
+  bool whole = false;
+  Verified verified = Verified::kNo;
+};
+
+struct CacheStats {
+  std::uint64_t objects = 0;
+  std::uint64_t cached_bytes = 0;           ///< Sum over objects of bytes present.
+  std::uint64_t hit_bytes = 0;              ///< Reader bytes answered from present chunks.
+  std::uint64_t miss_bytes = 0;             ///< Reader bytes that had to wait for the origin.
+  std::uint64_t fetched_bytes = 0;          ///< Body bytes received from origins.
+  std::uint64_t fetch_requests = 0;         ///< Ranged reads sent to origins.
+  std::uint64_t fetches_in_flight = 0;      ///< Ranged reads under way.
+  double fetch_bytes_per_second = 0;        ///< Over the last few seconds.
+  std::uint64_t buffer_bytes = 0;           ///< Chunk buffers in use.
+  std::uint64_t buffer_limit_bytes = 0;     ///< What they may use at most.
+  std::uint64_t quarantined_chunks = 0;     ///< Failed their checksum in this life.
+  std::uint64_t uncached_writes = 0;        ///< Chunks served but not kept: the disk failed or is full.
+  std::string io_backend;                   ///< "io_uring" or "threads".
+  std::string last_problem;                 ///< The latest disk or index error, "" when healthy.
+};
+
+struct VerifyReport {
+  std::uint64_t objects = 0;
+  std::uint64_t chunks = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t bad_chunks = 0;
+  std::vector<std::string> bad;  ///< One line per damaged object, at most 100.
+};
+
+/// One object in the cache. Shared by every file that has the same identity.
+///
+/// Threads: all methods from any thread; none waits for disk or network. Completions run on the
+/// `disk` or an `http` thread with no lock held, or inside the call when the answer is at hand.
+class CachedObject {
+ public:
+  virtual ~CachedObject() = default;
+  virtual const fetch::ObjectId& id() const = 0;
+
+  /// Fills `dst` with the bytes from `offset` on; `done` gets the count, short only at the end of
+  /// the object. Fetches what is absent, and reads ahead when it sees a sequence. `dst` is borrowed
+  /// until `done`. Answered as soon as its own bytes have arrived.
+  /// Errors: as Origin::Read; kCorrupt when a chunk fails its checksum again after a refetch.
+  virtual void Read(std::uint64_t offset, std::span<std::byte> dst, Done<std::size_t> done) = 0;
+
+  /// Tries to fill `dst` without waiting, from present and checked chunks that are in memory.
+  /// Nullopt when that is not so; then call Read.
+  virtual std::optional<std::size_t> TryReadNow(std::uint64_t offset, std::span<std::byte> dst) = 0;
+
+  /// Starts to fetch what is absent of `range`; no completion. Fails silently.
+  virtual void Want(ByteRange range, Priority priority) = 0;
+
+  /// Fetches all that is absent; `done` when whole and every chunk's checksum was recorded.
+  virtual void FetchAll(Priority priority, Done<void> done) = 0;
+
+  virtual ObjectStatus Status() const = 0;
+};
+
+/// The chunk cache: one directory, one owner process.
+///
+/// Layout: `FORMAT`, `objects/<digest[0:2]>/<digest>/{data,map}`, `index/` (LMDB). The caller holds
+/// the directory's owner lock. See index/README.md for threads, lock order and the on-disk format.
+class Cache {
+ public:
+  struct Options {
+    std::filesystem::path directory;        ///< Created if missing (parents too), mode 0700.
+    std::filesystem::path index_directory;  ///< Where LMDB lives; empty: `directory`/index.
+    std::uint64_t chunk_size_bytes = 1u << 20;   ///< Power of two, 256 KiB..16 MiB; a directory
+                                                 ///< made with another size keeps its own.
+    std::uint64_t memory_bytes = 256u << 20;     ///< For chunk buffers.
+    IoBackend io_backend = IoBackend::kAuto;
+    bool direct_writes = true;              ///< O_DIRECT for whole chunks where it works.
+    FaultPoints* faults = nullptr;          ///< Borrowed; null: none.
+  };
+
+  /// Opens or makes the cache; reconciles objects left dirty; rebuilds a lost or damaged index from
+  /// the map files. Blocks (call it at start, not on a request).
+  /// Errors: kDenied (unwritable), kNoSpace (less than 64 MiB free), kInvalid (another format
+  /// version, with both versions in the text), kIo. The text names the directory and the mend.
+  static Result<std::unique_ptr<Cache>> Open(Options options);
+
+  /// Completes reads in flight with kCancelled, writes what has arrived, commits, closes.
+  virtual ~Cache() = default;
+
+  /// The object with this identity; `origin` must outlive the cache's use of it (shared). Never
+  /// waits: its map is loaded in the background, reads queue behind that.
+  virtual std::shared_ptr<CachedObject> Get(const fetch::ObjectId& id,
+                                            std::shared_ptr<fetch::Origin> origin) = 0;
+
+  /// What is known of an object without opening it. Nullopt when nothing is cached.
+  virtual std::optional<ObjectStatus> Find(const fetch::ObjectId& id) const = 0;
+
+  virtual CacheStats Stats() const = 0;
+
+  /// Reads every present chunk of `ids` (empty: of all objects) and compares checksums. Damaged
+  /// chunks are quarantined: absent from then on, fetched again when wanted. `progress` gets bytes
+  /// checked so far, from the `verify` thread; false stops (kCancelled).
+  virtual void Verify(std::vector<fetch::ObjectId> ids,
+                      std::move_only_function<bool(std::uint64_t bytes)> progress,
+                      Done<VerifyReport> done) = 0;
+};
+
+}  // namespace modelfs::index
