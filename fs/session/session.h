@@ -20,9 +20,9 @@ namespace modelfs::fs {
 class Session {
  public:
   struct Options {
-    int threads = 4;                             ///< `fuse-N` threads.
-    std::chrono::milliseconds read_timeout{0};   ///< Parked reads fail with EIO after it; 0: never.
-    std::vector<std::byte> saved_init;           ///< FUSE_INIT to replay; empty: the kernel's first.
+    int threads = 4;                            ///< `fuse-N` threads.
+    std::chrono::milliseconds read_timeout{0};  ///< Parked reads fail with EIO after it; 0: never.
+    std::vector<std::byte> saved_init;          ///< FUSE_INIT to replay; empty: the kernel's first.
     /// Gets the kernel's FUSE_INIT message, to be kept for a successor. Called once.
     std::function<void(std::span<const std::byte>)> on_init;
     /// Called once, on a session thread, when the kernel says that the mount is gone (unmounted or

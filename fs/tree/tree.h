@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -74,9 +76,15 @@ class Tree {
   /// Like Open, but without making the cache hold it open. For attributes and status.
   virtual Result<fetch::ObjectId> Identity(std::uint64_t file) = 0;
   virtual std::chrono::milliseconds NegativeTtl(std::uint64_t directory) = 0;
+  /// Where a symlink points, relative. Errors: kInvalid when `id` is no symlink.
+  virtual Result<std::string> ReadLink(std::uint64_t id) = 0;
 
-  /// Every file at or below `path` (relative to the mount, "" for all); for warm and verify.
-  virtual void Walk(std::string path, Done<std::vector<std::uint64_t>> done) = 0;
+  /// What has been listed so far.
+  struct Totals {
+    std::uint64_t files = 0;
+    std::uint64_t bytes = 0;
+  };
+  virtual Totals Listed() const = 0;
 };
 
 }  // namespace modelfs::fs

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <sys/uio.h>
+
+#include <atomic>
+
+#include "fetch/base/handle.h"
+
+namespace modelfs::fs {
+
+/// How libfuse reads from and writes to a /dev/fuse descriptor that somebody else may own too.
+///
+/// Reads can be woken: after Stop they fail with EINTR. The answer to a replayed FUSE_INIT, which
+/// the kernel had long ago, can be swallowed.
+/// Threads: Read and Write from any; Stop from any.
+class Device {
+ public:
+  /// `fd` is borrowed and becomes non-blocking; libfuse's session closes it.
+  explicit Device(int fd);
+
+  ssize_t Read(void* buffer, std::size_t size);
+  ssize_t Write(const iovec* parts, int count);
+  /// Like Read, but -1 with EAGAIN when nothing is there.
+  ssize_t ReadNow(void* buffer, std::size_t size) const;
+  /// Asks the kernel to send again what was read but never answered (Linux 6.9+; ignored before).
+  void AskToResend();
+
+  void SwallowWrites(bool swallow) { swallow_ = swallow; }
+  void Stop();
+  bool stopped() const { return stopped_; }
+
+ private:
+  const int fd_;
+  Fd wake_;
+  std::atomic<bool> stopped_ = false;
+  std::atomic<bool> swallow_ = false;
+};
+
+}  // namespace modelfs::fs

@@ -1,0 +1,159 @@
+#include "fs/session/fuse_session.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <spdlog/spdlog.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+namespace modelfs::fs {
+namespace {
+
+constexpr std::chrono::milliseconds kTickPeriod{500};
+/// The largest request: FUSE_MAX_MAX_PAGES of 4 KiB and a header, as libfuse sizes its own.
+constexpr std::size_t kMessageBytes = (256u << 12) + 4096;
+
+ssize_t ReadHook(int, void* buffer, std::size_t size, void* operations) noexcept {
+  return static_cast<Operations*>(operations)->device().Read(buffer, size);
+}
+
+ssize_t WriteHook(int, iovec* parts, int count, void* operations) noexcept {
+  return static_cast<Operations*>(operations)->device().Write(parts, count);
+}
+
+bool IsInit(std::span<const std::byte> message) {
+  FuseInHeader header{};
+  if (message.size() < sizeof header) return false;
+  std::memcpy(&header, message.data(), sizeof header);
+  return header.opcode == kFuseInitOpcode;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Session>> Session::Start(Fd device, std::shared_ptr<Tree> tree,
+                                                Options options) {
+  auto session = std::make_unique<FuseSession>(std::move(tree), std::move(options));
+  auto begun = session->Begin(std::move(device));
+  if (!begun) return std::unexpected(std::move(begun.error()));
+  return session;
+}
+
+FuseSession::FuseSession(std::shared_ptr<Tree> tree, Options options)
+    : options_(std::move(options)),
+      tree_(std::move(tree)),
+      lot_(std::make_shared<ParkingLot>(core_, options_.read_timeout)) {}
+
+FuseSession::~FuseSession() { Stop(); }
+
+Result<void> FuseSession::Begin(Fd device) {
+  core_->device = std::make_unique<Device>(device.get());
+  core_->operations = std::make_unique<Operations>(tree_, *core_->device);
+  core_->operations->UseLot(lot_);
+
+  char name[] = "modelfs";
+  char* argv[] = {name, nullptr};
+  fuse_args args = FUSE_ARGS_INIT(1, argv);
+  const fuse_lowlevel_ops& table = Operations::Table();
+  core_->session.reset(fuse_session_new(&args, &table, sizeof table, core_->operations.get()));
+  if (!core_->session) return Fail(Errc::kIo, "fuse_session_new: libfuse refused its options");
+  fuse_custom_io io{};
+  io.read = ReadHook;
+  io.writev = WriteHook;
+  if (fuse_session_custom_io(core_->session.get(), &io, device.get()) != 0) {
+    return Fail(Errc::kIo, "fuse_session_custom_io: libfuse refused the descriptor");
+  }
+  device.Release();  // Closed by fuse_session_destroy from here on.
+
+  auto greeted = Handshake();
+  if (!greeted) return greeted;
+  for (int i = 0; i < options_.threads; ++i) {
+    threads_.emplace_back([this, i] { Loop(i); });
+  }
+  threads_.emplace_back([this] { Tick(); });
+  return {};
+}
+
+Result<void> FuseSession::Handshake() {
+  std::vector<std::byte> message(kMessageBytes);
+  if (!options_.saved_init.empty()) {
+    core_->device->AskToResend();
+    const ssize_t got = core_->device->ReadNow(message.data(), message.size());
+    message.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+    return Replay(std::move(message));
+  }
+  const ssize_t got = core_->device->Read(message.data(), message.size());
+  if (got < 0) return FailErrno(errno, "reading FUSE_INIT from /dev/fuse");
+  message.resize(static_cast<std::size_t>(got));
+  if (!IsInit(message)) return Fail(Errc::kInvalid, "the kernel's first request is no FUSE_INIT");
+  if (options_.on_init) options_.on_init(message);
+  Process(message);
+  return {};
+}
+
+/// A successor greets libfuse with the FUSE_INIT that its predecessor was sent, unless the kernel
+/// sends it again because it was never answered. `first`: what the kernel sent first, or nothing.
+Result<void> FuseSession::Replay(std::vector<std::byte> first) {
+  if (IsInit(first)) {
+    Process(first);
+    return {};
+  }
+  core_->device->SwallowWrites(true);
+  Process(options_.saved_init);
+  core_->device->SwallowWrites(false);
+  if (!first.empty()) Process(first);
+  return {};
+}
+
+void FuseSession::Process(std::span<const std::byte> message) {
+  // libfuse takes the message as mutable but copies what it changes.
+  std::vector<std::byte> copy(message.begin(), message.end());
+  fuse_buf buffer{};
+  buffer.size = copy.size();
+  buffer.mem = copy.data();
+  fuse_session_process_buf(core_->session.get(), &buffer);
+}
+
+void FuseSession::Loop(int number) {
+  pthread_setname_np(pthread_self(), ("fuse-" + std::to_string(number)).c_str());
+  fuse_session* session = core_->session.get();
+  fuse_buf buffer{};
+  while (!stopping_ && fuse_session_exited(session) == 0) {
+    const int got = fuse_session_receive_buf(session, &buffer);
+    if (got == -EINTR || got == -EAGAIN) continue;
+    if (got <= 0) break;
+    fuse_session_process_buf(session, &buffer);
+  }
+  std::free(buffer.mem);  // NOLINT(cppcoreguidelines-no-malloc): libfuse's malloc.
+  if (!stopping_ && !told_unmounted_.exchange(true) && options_.on_unmounted) {
+    options_.on_unmounted();
+  }
+}
+
+void FuseSession::Tick() {
+  pthread_setname_np(pthread_self(), "tick");
+  MutexLock lock(tick_mutex_);
+  while (!stopping_) {
+    tick_wake_.WaitUntil(tick_mutex_, std::chrono::steady_clock::now() + kTickPeriod);
+    lock.Unlock();
+    lot_->Expire(std::chrono::steady_clock::now());
+    lock.Lock();
+  }
+}
+
+void FuseSession::Stop() {
+  {
+    MutexLock lock(tick_mutex_);
+    if (stopping_.exchange(true)) return;
+  }
+  tick_wake_.NotifyAll();
+  if (core_->device) core_->device->Stop();
+  threads_.clear();
+  lot_->Close();
+}
+
+std::size_t FuseSession::Parked() const { return lot_->size(); }
+
+}  // namespace modelfs::fs

@@ -1,0 +1,203 @@
+#include "fs/session/operations.h"
+
+#include <fcntl.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+#include <vector>
+
+#include "fs/session/attributes.h"
+#include "fs/session/reply.h"
+#include "fs/session/xattrs.h"
+#include "fs/tree/names.h"
+
+namespace modelfs::fs {
+namespace {
+
+/// Requests in the background (read-ahead, asynchronous direct reads) that the kernel may have
+/// under way; it starts to hold back at the second number.
+constexpr unsigned kMaxBackground = 64;
+constexpr unsigned kCongestion = 48;
+
+/// "." and ".." come before the tree's own entries.
+constexpr std::uint64_t kDotEntries = 2;
+
+/// Fills one readdir reply.
+class DirectoryBuffer {
+ public:
+  DirectoryBuffer(fuse_req_t request, ReplyBuffers::Buffer buffer, Operations::Plus plus)
+      : request_(request), buffer_(std::move(buffer)), plus_(plus) {}
+
+  /// False when it does not fit any more.
+  bool Add(const char* name, const fuse_entry_param& entry, std::uint64_t next) {
+    auto* at = reinterpret_cast<char*>(buffer_.span().data()) + used_;
+    const std::size_t room = buffer_.span().size() - used_;
+    const std::size_t needs =
+        plus_ == Operations::Plus::kYes
+            ? fuse_add_direntry_plus(request_, at, room, name, &entry, static_cast<off_t>(next))
+            : fuse_add_direntry(request_, at, room, name, &entry.attr, static_cast<off_t>(next));
+    if (needs > room) return false;
+    used_ += needs;
+    return true;
+  }
+  std::span<const std::byte> Bytes() const { return buffer_.span().first(used_); }
+
+ private:
+  fuse_req_t request_;
+  ReplyBuffers::Buffer buffer_;
+  Operations::Plus plus_;
+  std::size_t used_ = 0;
+};
+
+/// "." or "..": the kernel looks at the type only, and counts no lookup for them.
+fuse_entry_param DotEntry(std::uint64_t id) {
+  fuse_entry_param entry{};
+  entry.attr.st_ino = id;
+  entry.attr.st_mode = S_IFDIR;
+  return entry;
+}
+
+void ReplyXattr(Reply reply, std::string_view value, std::size_t size) {
+  if (size == 0) return reply.XattrSize(value.size());
+  if (size < value.size()) return reply.Errno(ERANGE);
+  reply.Data(std::as_bytes(std::span(value)));
+}
+
+}  // namespace
+
+void Operations::Init(fuse_conn_info* connection) {
+  const unsigned wanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_READDIRPLUS |
+                          FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_ASYNC_DIO |
+                          FUSE_CAP_EXPLICIT_INVAL_DATA;
+  // Bytes of a node never change, so the kernel need not look for changes.
+  connection->want &= ~static_cast<unsigned>(FUSE_CAP_AUTO_INVAL_DATA);
+  connection->want |= connection->capable & wanted;
+  connection->max_background = kMaxBackground;
+  connection->congestion_threshold = kCongestion;
+}
+
+void Operations::Lookup(fuse_req_t request, std::uint64_t parent, const char* name) {
+  const std::string_view wanted(name);
+  if (wanted.size() > kMaxNameBytes) return Reply(request).Errno(ENAMETOOLONG);
+  auto parked = lot_->Park(request);
+  tree_->Lookup(parent, wanted, [parked, parent, tree = tree_](Result<Node> node) {
+    auto reply = parked->Take();
+    if (!reply) return;
+    if (node) return reply->Entry(ToEntry(*node, tree->options()));
+    if (node.error().code != Errc::kNotFound) return reply->Fail(node.error());
+    reply->Entry(NegativeEntry(tree->NegativeTtl(parent)));
+  });
+}
+
+void Operations::GetAttr(fuse_req_t request, std::uint64_t id) {
+  Reply reply(request);
+  auto node = tree_->Get(id);
+  if (!node) return reply.Errno(ESTALE);
+  reply.Attr(ToStat(*node, tree_->options()), kAttributeTimeoutSeconds);
+}
+
+void Operations::ReadLink(fuse_req_t request, std::uint64_t id) {
+  Reply reply(request);
+  auto target = tree_->ReadLink(id);
+  if (!target) return reply.Fail(target.error());
+  reply.Link(*target);
+}
+
+void Operations::Open(fuse_req_t request, std::uint64_t id, fuse_file_info info) {
+  Reply reply(request);
+  if ((info.flags & O_ACCMODE) != O_RDONLY) return reply.Errno(EROFS);
+  auto object = files_.Open(id);
+  if (!object) return reply.Fail(object.error());
+  // The head, in the background of the open: it is what every format reads first.
+  if ((*object)->id().size_bytes > 0) (*object)->Want({0, 1}, index::Priority::kNear);
+  info.keep_cache = 1;
+  info.noflush = 1;
+  reply.Open(info);
+}
+
+void Operations::Read(fuse_req_t request, std::uint64_t id, std::size_t size,
+                      std::uint64_t offset) {
+  auto object = files_.Find(id);
+  if (!object) return Reply(request).Fail(object.error());
+  const std::uint64_t end = (*object)->id().size_bytes;
+  if (offset >= end || size == 0) return Reply(request).Data({});
+  auto buffer = buffers_->Get(std::min<std::uint64_t>(size, end - offset));
+  if (auto got = (*object)->TryReadNow(offset, buffer.span())) {
+    return Reply(request).Data(buffer.span().first(*got));
+  }
+  auto parked = lot_->Park(request);
+  const std::span<std::byte> destination = buffer.span();
+  (*object)->Read(offset, destination,
+                  [parked, buffer = std::move(buffer)](Result<std::size_t> got) {
+                    auto reply = parked->Take();
+                    if (!reply) return;
+                    if (!got) return reply->Fail(got.error());
+                    reply->Data(buffer.span().first(*got));
+                  });
+}
+
+void Operations::Release(fuse_req_t request, std::uint64_t id) {
+  files_.Release(id);
+  Reply(request).Ok();
+}
+
+void Operations::ReadDir(fuse_req_t request, std::uint64_t id, std::size_t size,
+                         std::uint64_t offset, Plus plus) {
+  auto parked = lot_->Park(request);
+  const std::size_t limit = size / (plus == Plus::kYes ? 160 : 32) + 1;
+  const std::uint64_t from = offset < kDotEntries ? 0 : offset - kDotEntries;
+  auto answer = [parked, id, offset, plus, buffer = buffers_->Get(size),
+                 tree = tree_](Result<std::vector<DirectoryEntry>> entries) mutable {
+    auto reply = parked->Take();
+    if (!reply) return;
+    if (!entries) return reply->Fail(entries.error());
+    DirectoryBuffer out(reply->request(), std::move(buffer), plus);
+    if (offset < 1) out.Add(".", DotEntry(id), 1);
+    if (offset < 2) out.Add("..", DotEntry(id), 2);
+    for (const DirectoryEntry& entry : *entries) {
+      const fuse_entry_param shown = ToEntry(entry.node, tree->options());
+      if (!out.Add(entry.name.c_str(), shown, entry.next + kDotEntries)) break;
+    }
+    reply->Data(out.Bytes());
+  };
+  tree_->Read(id, from, limit, std::move(answer));
+}
+
+void Operations::Statfs(fuse_req_t request) {
+  constexpr unsigned long kBlock = 4096;
+  const auto listed = tree_->Listed();
+  struct statvfs values{};
+  values.f_bsize = 1 << 20;
+  values.f_frsize = kBlock;
+  values.f_blocks = (listed.bytes + kBlock - 1) / kBlock;
+  values.f_files = listed.files;
+  values.f_namemax = kMaxNameBytes;
+  Reply(request).Statfs(values);
+}
+
+void Operations::GetXattr(fuse_req_t request, std::uint64_t id, const char* name,
+                          std::size_t size) {
+  Reply reply(request);
+  const std::string_view wanted(name);
+  if (!wanted.starts_with("user.modelfs.")) return reply.Errno(ENODATA);
+  auto identity = tree_->Identity(id);
+  if (!identity) return reply.Errno(ENODATA);
+  auto value = XattrValue(wanted, *identity, tree_->options().cache->Find(*identity));
+  if (!value) return reply.Errno(ENODATA);
+  ReplyXattr(std::move(reply), *value, size);
+}
+
+void Operations::ListXattr(fuse_req_t request, std::uint64_t id, std::size_t size) {
+  auto node = tree_->Get(id);
+  const bool is_file = node && node->kind == Node::Kind::kFile;
+  ReplyXattr(Reply(request), is_file ? XattrNames() : std::string_view(), size);
+}
+
+void Operations::Access(fuse_req_t request, std::uint64_t, int mask) {
+  Reply(request).Errno((mask & W_OK) != 0 ? EROFS : 0);
+}
+
+}  // namespace modelfs::fs

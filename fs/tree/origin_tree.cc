@@ -1,0 +1,248 @@
+#include "fs/tree/origin_tree.h"
+
+#include <fmt/format.h>
+#include <pthread.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "fs/tree/node_id.h"
+
+namespace modelfs::fs {
+namespace {
+
+constexpr std::chrono::hours kForever{24};
+constexpr std::chrono::milliseconds kTickPeriod{100};
+
+std::unexpected<Error> NoSuchNode(std::uint64_t id) {
+  return Fail(Errc::kNotFound, fmt::format("node {}: never given out", id));
+}
+
+}  // namespace
+
+std::shared_ptr<Tree> Tree::Create(Options options) {
+  return std::make_shared<OriginTree>(std::move(options));
+}
+
+OriginTree::OriginTree(Options options) : options_(std::move(options)) {
+  for (const Source& source : options_.sources) MakeDirectory("", source.origin);
+  tick_ = std::jthread([this](const std::stop_token& stop) { Tick(stop); });
+}
+
+OriginTree::~OriginTree() {
+  {
+    MutexLock lock(mutex_);
+    stopping_ = true;
+  }
+  waiting_changed_.NotifyAll();
+}
+
+void OriginTree::Tick(const std::stop_token&) {
+  pthread_setname_np(pthread_self(), "tick");
+  MutexLock lock(mutex_);
+  while (!stopping_) {
+    if (waiting_.empty()) {
+      waiting_changed_.Wait(mutex_);
+      continue;
+    }
+    waiting_changed_.WaitUntil(mutex_, Clock::now() + kTickPeriod);
+    std::vector<std::shared_ptr<Directory>> waiting = std::exchange(waiting_, {});
+    lock.Unlock();
+    std::erase_if(waiting, [](const auto& d) { return !d->ExpireWaiters(Clock::now()); });
+    lock.Lock();
+    for (auto& directory : waiting) {
+      if (std::ranges::find(waiting_, directory) == waiting_.end()) {
+        waiting_.push_back(std::move(directory));
+      }
+    }
+  }
+}
+
+std::uint32_t OriginTree::MakeDirectory(std::string path, std::shared_ptr<fetch::Origin> origin) {
+  MutexLock lock(mutex_);
+  const auto serial = static_cast<std::uint32_t>(directories_.size() + 1);
+  directories_.push_back(std::make_shared<Directory>(Directory::Options{
+      .serial = serial,
+      .path = std::move(path),
+      .origin = std::move(origin),
+      .listing_ttl = options_.listing_ttl,
+  }));
+  return serial;
+}
+
+std::shared_ptr<Directory> OriginTree::BySerial(std::uint32_t serial) const {
+  MutexLock lock(mutex_);
+  if (serial == 0 || serial > directories_.size()) return nullptr;
+  return directories_[serial - 1];
+}
+
+Result<std::shared_ptr<Directory>> OriginTree::DirectoryOf(std::uint64_t id) {
+  const NodeId node = NodeId::Unpack(id);
+  if (id == kRootId) return Fail(Errc::kInvalid, "the root is no directory of an origin");
+  if (node.manifest == 0) {
+    // Sources are made first, in order: source i has serial i.
+    if (node.index == 0 || node.index > options_.sources.size()) return NoSuchNode(id);
+    return BySerial(node.index);
+  }
+  auto parent = BySerial(node.manifest);
+  if (!parent) return NoSuchNode(id);
+  auto item = parent->At(node.index);
+  if (!item) return NoSuchNode(id);
+  if (item->kind != fetch::Entry::Kind::kDirectory) {
+    return Fail(Errc::kNotFound, fmt::format("{}: not a directory", item->name));
+  }
+  return BySerial(parent->ChildSerial(node.index, [&](const Directory::Item& child) {
+    return MakeDirectory(parent->path() + child.RawName() + "/", parent->origin());
+  }));
+}
+
+void OriginTree::Ensure(const std::shared_ptr<Directory>& directory, Done<void> done) {
+  if (!directory->Ensure(Clock::now(), std::move(done))) return;
+  MutexLock lock(mutex_);
+  if (std::ranges::find(waiting_, directory) == waiting_.end()) waiting_.push_back(directory);
+  waiting_changed_.NotifyOne();
+}
+
+Node OriginTree::NodeOf(std::uint32_t serial, std::uint32_t index, const Directory::Item& item,
+                        std::chrono::milliseconds valid_for) {
+  const bool is_file = item.kind == fetch::Entry::Kind::kFile;
+  return {.id = NodeId{.manifest = serial, .index = index}.Pack(),
+          .kind = is_file ? Node::Kind::kFile : Node::Kind::kDirectory,
+          .size_bytes = item.size_bytes,
+          .modified = item.modified,
+          .valid_for = valid_for};
+}
+
+Node OriginTree::SourceNode(std::size_t index) const {
+  return {.id = NodeId{.manifest = 0, .index = static_cast<std::uint32_t>(index)}.Pack(),
+          .kind = Node::Kind::kDirectory,
+          .size_bytes = 0,
+          .modified = created_,
+          .valid_for = kForever};
+}
+
+void OriginTree::Lookup(std::uint64_t parent, std::string_view name, Done<Node> done) {
+  if (parent == kRootId) {
+    for (std::size_t i = 0; i < options_.sources.size(); ++i) {
+      if (options_.sources[i].name == name) return done(SourceNode(i + 1));
+    }
+    return done(Fail(Errc::kNotFound, fmt::format("{}: no such source", name)));
+  }
+  auto directory = DirectoryOf(parent);
+  if (!directory) return done(std::unexpected(std::move(directory.error())));
+  Ensure(*directory, [directory = *directory, name = std::string(name),
+                      done = std::move(done)](Result<void> listed) mutable {
+    if (!listed) return done(std::unexpected(std::move(listed.error())));
+    auto index = directory->Find(name);
+    auto item = index ? directory->At(*index) : std::nullopt;
+    if (!item) return done(Fail(Errc::kNotFound, fmt::format("{}: no such file", name)));
+    done(NodeOf(directory->serial(), *index, *item, directory->ValidFor(Clock::now())));
+  });
+}
+
+Result<Node> OriginTree::Get(std::uint64_t id) {
+  if (id == kRootId) {
+    return Node{.id = kRootId,
+                .kind = Node::Kind::kDirectory,
+                .size_bytes = 0,
+                .modified = created_,
+                .valid_for = kForever};
+  }
+  const NodeId node = NodeId::Unpack(id);
+  if (node.manifest == 0) {
+    if (node.index == 0 || node.index > options_.sources.size()) return NoSuchNode(id);
+    return SourceNode(node.index);
+  }
+  auto directory = BySerial(node.manifest);
+  if (!directory) return NoSuchNode(id);
+  auto item = directory->At(node.index);
+  if (!item) return NoSuchNode(id);
+  return NodeOf(node.manifest, node.index, *item, directory->ValidFor(Clock::now()));
+}
+
+void OriginTree::Read(std::uint64_t directory_id, std::uint64_t from, std::size_t limit,
+                      Done<std::vector<DirectoryEntry>> done) {
+  if (directory_id == kRootId) {
+    std::vector<DirectoryEntry> entries;
+    for (std::size_t i = from; i < options_.sources.size() && entries.size() < limit; ++i) {
+      entries.push_back({options_.sources[i].name, i + 1, SourceNode(i + 1)});
+    }
+    return done(std::move(entries));
+  }
+  auto directory = DirectoryOf(directory_id);
+  if (!directory) return done(std::unexpected(std::move(directory.error())));
+  auto slice = [directory = *directory, from, limit] {
+    const auto valid_for = directory->ValidFor(Clock::now());
+    std::vector<DirectoryEntry> entries;
+    for (auto& [index, item] : directory->Slice(static_cast<std::uint32_t>(from), limit)) {
+      Node node = NodeOf(directory->serial(), index, item, valid_for);
+      entries.push_back({std::move(item.name), std::uint64_t{index} + 1, node});
+    }
+    return entries;
+  };
+  // A directory being read goes on with the listing it began with.
+  if (from > 0) return done(slice());
+  Ensure(*directory, [slice = std::move(slice), done = std::move(done)](Result<void> ok) mutable {
+    if (!ok) return done(std::unexpected(std::move(ok.error())));
+    done(slice());
+  });
+}
+
+Result<OriginTree::Place> OriginTree::FileAt(std::uint64_t id) {
+  const NodeId node = NodeId::Unpack(id);
+  auto directory = BySerial(node.manifest);
+  if (!directory || id == kRootId) return NoSuchNode(id);
+  auto item = directory->At(node.index);
+  if (!item) return NoSuchNode(id);
+  if (item->kind != fetch::Entry::Kind::kFile) {
+    return Fail(Errc::kInvalid, fmt::format("{}: not a file", item->name));
+  }
+  return Place{std::move(directory), std::move(*item)};
+}
+
+Result<fetch::ObjectId> OriginTree::Identity(std::uint64_t file) {
+  auto place = FileAt(file);
+  if (!place) return std::unexpected(std::move(place.error()));
+  Directory::Item& item = place->item;
+  fetch::Entry entry{.name = item.RawName(),
+                     .kind = item.kind,
+                     .size_bytes = item.size_bytes,
+                     .modified = item.modified,
+                     .tag = item.tag};
+  return place->directory->origin()->Pin(place->directory->path(), entry);
+}
+
+Result<std::shared_ptr<index::CachedObject>> OriginTree::Open(std::uint64_t file) {
+  auto place = FileAt(file);
+  if (!place) return std::unexpected(std::move(place.error()));
+  auto id = Identity(file);
+  if (!id) return std::unexpected(std::move(id.error()));
+  return options_.cache->Get(*id, place->directory->origin());
+}
+
+std::chrono::milliseconds OriginTree::NegativeTtl(std::uint64_t directory_id) {
+  if (directory_id == kRootId) return kForever;
+  auto directory = DirectoryOf(directory_id);
+  return directory ? (*directory)->ValidFor(Clock::now()) : std::chrono::milliseconds(0);
+}
+
+Result<std::string> OriginTree::ReadLink(std::uint64_t id) {
+  return Fail(Errc::kInvalid, fmt::format("node {}: not a symbolic link", id));
+}
+
+Tree::Totals OriginTree::Listed() const {
+  std::vector<std::shared_ptr<Directory>> directories;
+  {
+    MutexLock lock(mutex_);
+    directories = directories_;
+  }
+  Totals totals;
+  for (const auto& directory : directories) {
+    const auto [files, bytes] = directory->Totals();
+    totals.files += files;
+    totals.bytes += bytes;
+  }
+  return totals;
+}
+
+}  // namespace modelfs::fs
