@@ -13,8 +13,8 @@
 
 namespace modelfs::fetch {
 
-/// The pinned identity of an immutable sequence of bytes. Two equal ids are the same bytes, whatever
-/// path or route led to them; if the origin's object changes it gets another id.
+/// The pinned identity of an immutable sequence of bytes. Two equal ids are the same bytes,
+/// whatever path or route led to them; if the origin's object changes it gets another id.
 struct ObjectId {
   std::string domain;  ///< Hash of endpoint and credential principal; bytes are shared within it.
   std::string source;  ///< Where the key lives, canonical: "s3://bucket@https://host:9000".

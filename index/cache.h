@@ -47,19 +47,19 @@ struct ObjectStatus {
 
 struct CacheStats {
   std::uint64_t objects = 0;
-  std::uint64_t cached_bytes = 0;           ///< Sum over objects of bytes present.
-  std::uint64_t hit_bytes = 0;              ///< Reader bytes answered from present chunks.
-  std::uint64_t miss_bytes = 0;             ///< Reader bytes that had to wait for the origin.
-  std::uint64_t fetched_bytes = 0;          ///< Body bytes received from origins.
-  std::uint64_t fetch_requests = 0;         ///< Ranged reads sent to origins.
-  std::uint64_t fetches_in_flight = 0;      ///< Ranged reads under way.
-  double fetch_bytes_per_second = 0;        ///< Over the last few seconds.
-  std::uint64_t buffer_bytes = 0;           ///< Chunk buffers in use.
-  std::uint64_t buffer_limit_bytes = 0;     ///< What they may use at most.
-  std::uint64_t quarantined_chunks = 0;     ///< Failed their checksum in this life.
-  std::uint64_t uncached_writes = 0;        ///< Chunks served but not kept: the disk failed or is full.
-  std::string io_backend;                   ///< "io_uring" or "threads".
-  std::string last_problem;                 ///< The latest disk or index error, "" when healthy.
+  std::uint64_t cached_bytes = 0;        ///< Sum over objects of bytes present.
+  std::uint64_t hit_bytes = 0;           ///< Reader bytes answered from present chunks.
+  std::uint64_t miss_bytes = 0;          ///< Reader bytes that had to wait for the origin.
+  std::uint64_t fetched_bytes = 0;       ///< Body bytes received from origins.
+  std::uint64_t fetch_requests = 0;      ///< Ranged reads sent to origins.
+  std::uint64_t fetches_in_flight = 0;   ///< Ranged reads under way.
+  double fetch_bytes_per_second = 0;     ///< Over the last few seconds.
+  std::uint64_t buffer_bytes = 0;        ///< Chunk buffers in use.
+  std::uint64_t buffer_limit_bytes = 0;  ///< What they may use at most.
+  std::uint64_t quarantined_chunks = 0;  ///< Failed their checksum in this life.
+  std::uint64_t uncached_writes = 0;  ///< Chunks served but not kept: the disk failed or is full.
+  std::string io_backend;             ///< "io_uring" or "threads".
+  std::string last_problem;           ///< The latest disk or index error, "" when healthy.
 };
 
 struct VerifyReport {
@@ -105,14 +105,14 @@ class CachedObject {
 class Cache {
  public:
   struct Options {
-    std::filesystem::path directory;        ///< Created if missing (parents too), mode 0700.
-    std::filesystem::path index_directory;  ///< Where LMDB lives; empty: `directory`/index.
-    std::uint64_t chunk_size_bytes = 1u << 20;   ///< Power of two, 256 KiB..16 MiB; a directory
-                                                 ///< made with another size keeps its own.
-    std::uint64_t memory_bytes = 256u << 20;     ///< For chunk buffers.
+    std::filesystem::path directory;            ///< Created if missing (parents too), mode 0700.
+    std::filesystem::path index_directory;      ///< Where LMDB lives; empty: `directory`/index.
+    std::uint64_t chunk_size_bytes = 1u << 20;  ///< Power of two, 256 KiB..16 MiB; a directory
+                                                ///< made with another size keeps its own.
+    std::uint64_t memory_bytes = 256u << 20;    ///< For chunk buffers.
     IoBackend io_backend = IoBackend::kAuto;
-    bool direct_writes = true;              ///< O_DIRECT for whole chunks where it works.
-    FaultPoints* faults = nullptr;          ///< Borrowed; null: none.
+    bool direct_writes = true;      ///< O_DIRECT for whole chunks where it works.
+    FaultPoints* faults = nullptr;  ///< Borrowed; null: none.
   };
 
   /// Opens or makes the cache; reconciles objects left dirty; rebuilds a lost or damaged index from
