@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -27,6 +28,10 @@ struct HttpRequest {
   std::uint64_t low_speed_bytes = 1024;
   /// Where a body that no handler takes is kept, up to this many bytes; more is an error.
   std::size_t max_body_bytes = 64u << 20;
+  /// PEM file of the certificates to trust; empty: the transport's own default.
+  std::string ca_bundle;
+  /// When it asks to stop, the request ends soon with kCancelled.
+  std::stop_token stop;
 };
 
 struct HttpResponse {
@@ -55,7 +60,9 @@ class HttpTransport {
   /// Returns at once; `done` runs exactly once on an http thread with no lock held. Any status is a
   /// value, not an error. `handler` may be null.
   /// Errors: kTransient (connect, reset, stall, short body), kDenied (certificate), kNotFound (host
-  /// name does not resolve), kInvalid (URL), kCancelled. The text names the URL without its query.
+  /// name does not resolve), kInvalid (URL), kCorrupt (no HTTP, or more than we take), kCancelled.
+  /// The text names the URL without its query. A request whose reused connection turns out dead
+  /// before the answer began is sent once more by itself.
   virtual void Send(HttpRequest request, std::shared_ptr<BodyHandler> handler,
                     Done<HttpResponse> done) = 0;
 };

@@ -1,0 +1,166 @@
+#include "fetch/http/curl_loop.h"
+
+#include <spdlog/spdlog.h>
+
+#include <optional>
+
+#include "fetch/base/thread.h"
+#include "fetch/http/curl_error.h"
+
+namespace modelfs::fetch {
+namespace {
+
+constexpr int kPollMilliseconds = 1'000;  // libcurl shortens it to its own next timer.
+constexpr std::size_t kPooledHandles = 64;
+
+}  // namespace
+
+struct CurlLoop::Active {
+  std::unique_ptr<CurlTransfer> transfer;
+  std::optional<std::stop_callback<Wake>> on_stop;
+};
+
+void CurlLoop::Wake::operator()() const {
+  loop->scan_for_stopped_.store(true);
+  curl_multi_wakeup(loop->multi_.get());
+}
+
+CurlLoop::CurlLoop(Options options) : options_(std::move(options)), multi_(curl_multi_init()) {
+  CURLM* m = multi_.get();
+  curl_multi_setopt(m, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
+  curl_multi_setopt(m, CURLMOPT_MAXCONNECTS, static_cast<long>(options_.connections_per_host));
+  curl_multi_setopt(m, CURLMOPT_MAX_HOST_CONNECTIONS,
+                    static_cast<long>(options_.connections_per_host));
+  thread_ = StartThread(options_.thread_name, [this] { Run(); });
+}
+
+void CurlLoop::Join() { thread_.join(); }
+
+CurlLoop::~CurlLoop() {
+  // Requests that completions on other loops added after this thread had gone.
+  while (!Idle()) StartQueued();
+}
+
+void CurlLoop::RequestStop() {
+  stopping_.store(true);
+  curl_multi_wakeup(multi_.get());
+}
+
+void CurlLoop::Add(std::unique_ptr<CurlTransfer> transfer) {
+  in_flight_.fetch_add(1, std::memory_order_relaxed);
+  bool was_empty;
+  {
+    MutexLock lock(mutex_);
+    was_empty = queue_.empty();
+    queue_.push_back(std::move(transfer));
+  }
+  if (was_empty) curl_multi_wakeup(multi_.get());
+}
+
+bool CurlLoop::Idle() {
+  MutexLock lock(mutex_);
+  return queue_.empty();
+}
+
+void CurlLoop::Run() {
+  while (true) {
+    StartQueued();
+    if (stopping_.load() || scan_for_stopped_.exchange(false)) DropStopped();
+    int running = 0;
+    if (const CURLMcode rc = curl_multi_perform(multi_.get(), &running); rc != CURLM_OK) {
+      spdlog::error("http.loop_failed text=\"{}\"", curl_multi_strerror(rc));
+    }
+    CollectFinished();
+    if (stopping_.load() && active_.empty() && Idle()) break;
+    if (const CURLMcode rc = curl_multi_poll(multi_.get(), nullptr, 0, kPollMilliseconds, nullptr);
+        rc != CURLM_OK) {
+      spdlog::error("http.poll_failed text=\"{}\"", curl_multi_strerror(rc));
+    }
+  }
+}
+
+void CurlLoop::StartQueued() {
+  std::deque<std::unique_ptr<CurlTransfer>> batch;
+  {
+    MutexLock lock(mutex_);
+    batch.swap(queue_);
+  }
+  for (auto& transfer : batch) Start(std::move(transfer));
+}
+
+void CurlLoop::Start(std::unique_ptr<CurlTransfer> transfer) {
+  if (stopping_.load() || transfer->request().stop.stop_requested()) {
+    return Complete(std::move(transfer), CURLE_ABORTED_BY_CALLBACK);
+  }
+  CurlEasy easy;
+  if (pool_.empty()) {
+    easy.reset(curl_easy_init());
+  } else {
+    easy = std::move(pool_.back());
+    pool_.pop_back();
+  }
+  if (!easy) return Complete(std::move(transfer), CURLE_OUT_OF_MEMORY);
+  if (Result<void> attached = transfer->Attach(std::move(easy), options_.defaults); !attached) {
+    Recycle(transfer->Detach());
+    in_flight_.fetch_sub(1, std::memory_order_relaxed);
+    return transfer->Fail(std::move(attached.error()));
+  }
+  CURL* handle = transfer->easy();
+  auto active = std::make_unique<Active>();
+  Active* entry = active.get();
+  entry->transfer = std::move(transfer);
+  active_.emplace(handle, std::move(active));
+  if (curl_multi_add_handle(multi_.get(), handle) != CURLM_OK) {
+    return Finish(handle, CURLE_FAILED_INIT);
+  }
+  const std::stop_token& stop = entry->transfer->request().stop;
+  if (stop.stop_possible()) entry->on_stop.emplace(stop, Wake{this});
+}
+
+void CurlLoop::CollectFinished() {
+  std::vector<std::pair<CURL*, CURLcode>> finished;
+  int left = 0;
+  while (const CURLMsg* message = curl_multi_info_read(multi_.get(), &left)) {
+    if (message->msg == CURLMSG_DONE)
+      finished.emplace_back(message->easy_handle, message->data.result);
+  }
+  for (const auto& [easy, code] : finished) Finish(easy, code);
+}
+
+void CurlLoop::DropStopped() {
+  std::vector<CURL*> stopped;
+  for (const auto& [easy, active] : active_) {
+    if (stopping_.load() || active->transfer->request().stop.stop_requested())
+      stopped.push_back(easy);
+  }
+  for (CURL* easy : stopped) Finish(easy, CURLE_ABORTED_BY_CALLBACK);
+}
+
+void CurlLoop::Finish(CURL* easy, CURLcode code) {
+  const auto found = active_.find(easy);
+  if (found == active_.end()) return;
+  std::unique_ptr<CurlTransfer> transfer = std::move(found->second->transfer);
+  active_.erase(found);
+  if (code != CURLE_OK && transfer->DiedOnReusedConnection(code)) {
+    curl_multi_remove_handle(multi_.get(), easy);
+    Recycle(transfer->Detach());
+    return Start(std::move(transfer));
+  }
+  curl_multi_remove_handle(multi_.get(), easy);
+  Complete(std::move(transfer), code);
+}
+
+void CurlLoop::Complete(std::unique_ptr<CurlTransfer> transfer, CURLcode code) {
+  // Before the callback: whoever it tells may look for the least busy loop.
+  in_flight_.fetch_sub(1, std::memory_order_relaxed);
+  transfer->Finish(code);
+  if (transfer->easy() != nullptr) Recycle(transfer->Detach());
+}
+
+void CurlLoop::Recycle(CurlEasy easy) {
+  if (!easy || pool_.size() >= kPooledHandles) return;
+  curl_easy_reset(easy.get());
+  pool_.push_back(std::move(easy));
+}
+
+}  // namespace modelfs::fetch
