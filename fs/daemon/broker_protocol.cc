@@ -1,0 +1,209 @@
+#include "fs/daemon/broker_protocol.h"
+
+#include <array>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace modelfs::fs {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::array<std::string_view, std::variant_size_v<BrokerMessage>> kTypeNames{
+    "start", "add_mount", "mount_request",   "mounted",      "save_init", "ready",
+    "failed", "unmount_request", "session_gone", "shutdown", "bye"};
+
+constexpr std::array kErrorCodes{Errc::kNotFound, Errc::kDenied,  Errc::kInvalid, Errc::kTransient,
+                                 Errc::kTimeout,  Errc::kChanged, Errc::kCorrupt, Errc::kNoSpace,
+                                 Errc::kIo,       Errc::kCancelled};
+
+std::string ToHex(std::span<const std::byte> bytes) {
+  std::string text;
+  text.reserve(bytes.size() * 2);
+  for (const std::byte byte : bytes) {
+    fmt::format_to(std::back_inserter(text), "{:02x}", static_cast<unsigned>(byte));
+  }
+  return text;
+}
+
+int HexDigit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  return -1;
+}
+
+std::optional<std::vector<std::byte>> FromHex(std::string_view text) {
+  if (text.size() % 2 != 0) return std::nullopt;
+  std::vector<std::byte> bytes;
+  bytes.reserve(text.size() / 2);
+  for (std::size_t i = 0; i < text.size(); i += 2) {
+    const int high = HexDigit(text[i]);
+    const int low = HexDigit(text[i + 1]);
+    if (high < 0 || low < 0) return std::nullopt;
+    bytes.push_back(static_cast<std::byte>(high * 16 + low));
+  }
+  return bytes;
+}
+
+// One function per message writes its fields; the header is written by the caller.
+void Write(json& out, const StartMessage& m) { out["daemon"] = ToJson(m.daemon); }
+void Write(json& out, const AddMountMessage& m) {
+  out["request"] = m.request;
+  out["mount"] = ToJson(m.mount);
+}
+void Write(json& out, const MountRequestMessage& m) {
+  out["request"] = m.request;
+  out["mount"] = ToJson(m.mount);
+}
+void Write(json& out, const MountedMessage& m) {
+  out["request"] = m.request;
+  out["session"] = m.session;
+}
+void Write(json& out, const SaveInitMessage& m) {
+  out["session"] = m.session;
+  out["init"] = ToHex(m.init);
+}
+void Write(json& out, const ReadyMessage& m) {
+  out["request"] = m.request;
+  out["session"] = m.session;
+}
+void Write(json& out, const FailedMessage& m) {
+  out["request"] = m.request;
+  out["code"] = ToString(m.error.code);
+  out["what"] = m.error.what;
+}
+void Write(json& out, const UnmountRequestMessage& m) { out["session"] = m.session; }
+void Write(json& out, const SessionGoneMessage& m) { out["session"] = m.session; }
+void Write(json&, const ShutdownMessage&) {}
+void Write(json&, const ByeMessage&) {}
+
+/// Reads the fields of one message; the first that is wrong makes the message invalid.
+class Reader {
+ public:
+  Reader(const json& object, Fd descriptor) : object_(object), descriptor_(std::move(descriptor)) {}
+
+  std::uint64_t Number(const char* name) {
+    const json* value = Find(name);
+    if (value != nullptr && value->is_number_unsigned()) return value->get<std::uint64_t>();
+    Complain(name);
+    return 0;
+  }
+  std::string Text(const char* name) {
+    const json* value = Find(name);
+    if (value != nullptr && value->is_string()) return value->get<std::string>();
+    Complain(name);
+    return "";
+  }
+  template <class Spec>
+  Spec Object(const char* name, Result<Spec> (*parse)(const json&)) {
+    const json* value = Find(name);
+    if (value == nullptr) {
+      Complain(name);
+      return {};
+    }
+    auto spec = parse(*value);
+    if (spec) return *std::move(spec);
+    Complain(spec.error().what);
+    return {};
+  }
+  std::vector<std::byte> Bytes(const char* name) {
+    auto bytes = FromHex(Text(name));
+    if (bytes) return *std::move(bytes);
+    Complain(name);
+    return {};
+  }
+  Errc Code(const char* name) {
+    const std::string text = Text(name);
+    for (const Errc code : kErrorCodes) {
+      if (ToString(code) == text) return code;
+    }
+    return Errc::kIo;  // A newer version's code: the text still tells.
+  }
+  Fd Descriptor() {
+    if (!descriptor_) Complain("descriptor");
+    return std::move(descriptor_);
+  }
+  const std::string& wrong() const { return wrong_; }
+
+ private:
+  const json* Find(const char* name) const {
+    const auto found = object_.find(name);
+    return found == object_.end() ? nullptr : &*found;
+  }
+  void Complain(std::string_view what) {
+    if (wrong_.empty()) wrong_ = what;
+  }
+
+  const json& object_;
+  Fd descriptor_;
+  std::string wrong_;
+};
+
+std::optional<BrokerMessage> ReadFields(std::string_view type, Reader& in) {
+  if (type == "start") {
+    auto daemon = in.Object("daemon", &DaemonSpecFromJson);
+    return StartMessage{.daemon = std::move(daemon), .lock = in.Descriptor()};
+  }
+  if (type == "add_mount") {
+    return AddMountMessage{.request = in.Number("request"),
+                           .mount = in.Object("mount", &MountSpecFromJson)};
+  }
+  if (type == "mount_request") {
+    return MountRequestMessage{.request = in.Number("request"),
+                               .mount = in.Object("mount", &MountSpecFromJson)};
+  }
+  if (type == "mounted") {
+    return MountedMessage{.request = in.Number("request"),
+                          .session = in.Number("session"),
+                          .device = in.Descriptor()};
+  }
+  if (type == "save_init") {
+    return SaveInitMessage{.session = in.Number("session"), .init = in.Bytes("init")};
+  }
+  if (type == "ready") {
+    return ReadyMessage{.request = in.Number("request"), .session = in.Number("session")};
+  }
+  if (type == "failed") {
+    return FailedMessage{.request = in.Number("request"),
+                         .error = {.code = in.Code("code"), .what = in.Text("what")}};
+  }
+  if (type == "unmount_request") return UnmountRequestMessage{in.Number("session")};
+  if (type == "session_gone") return SessionGoneMessage{in.Number("session")};
+  if (type == "shutdown") return ShutdownMessage{};
+  if (type == "bye") return ByeMessage{};
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string_view BrokerTypeName(const BrokerMessage& message) {
+  return kTypeNames[message.index()];
+}
+
+std::string EncodeBrokerMessage(const BrokerMessage& message) {
+  json out = {{"v", kBrokerVersion}, {"type", BrokerTypeName(message)}};
+  std::visit([&](const auto& m) { Write(out, m); }, message);
+  return out.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+Result<BrokerMessage> DecodeBrokerMessage(std::string_view text, Fd descriptor) {
+  const json object = json::parse(text, nullptr, false);
+  if (!object.is_object()) return Fail(Errc::kInvalid, "broker message: no JSON object");
+  const auto version = object.find("v");
+  if (version == object.end() || *version != kBrokerVersion) {
+    return Fail(Errc::kInvalid,
+                fmt::format("broker message: not of version {}", kBrokerVersion));
+  }
+  Reader reader(object, std::move(descriptor));
+  const std::string type = reader.Text("type");
+  auto message = ReadFields(type, reader);
+  if (!message) return Fail(Errc::kInvalid, fmt::format("broker message: unknown type '{}'", type));
+  if (!reader.wrong().empty()) {
+    return Fail(Errc::kInvalid,
+                fmt::format("broker message {}: {} is missing or wrong", type, reader.wrong()));
+  }
+  return *std::move(message);
+}
+
+}  // namespace modelfs::fs
