@@ -1,0 +1,75 @@
+"""Fixtures: a big random file, servers for the session, and modelfs for one test."""
+
+import os
+import pathlib
+import shutil
+import tempfile
+
+import pytest
+
+from harness import programs, servers
+from harness.data import BIG_SIZE, random_file
+from harness.mounting import Commands
+from harness.splice_proxy import SpliceProxy
+
+
+def pytest_report_header():
+    lines = [f"modelfs: {programs.MODELFS}", f"big file: {BIG_SIZE >> 20} MiB"]
+    if "MODELFS_SANITIZER" in os.environ:
+        lines.append(f"sanitizer: {os.environ['MODELFS_SANITIZER']}")
+    return lines
+
+
+@pytest.fixture(scope="session")
+def scratch():
+    """One folder for all data of the session, removed at its end. Short, for unix sockets."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="modelfs-e2e-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def folder(scratch):
+    """A folder for one test, removed after it."""
+    path = pathlib.Path(tempfile.mkdtemp(dir=scratch))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def big(scratch):
+    """A random file of 2 GiB (less under sanitizers); bucket `models` of `s3` holds it as big/big.bin."""
+    return random_file(scratch / "big.bin", BIG_SIZE)
+
+
+@pytest.fixture(scope="session")
+def s3(scratch):
+    """versitygw for the session, with the bucket `models`. Tests keep to prefixes of their own."""
+    (scratch / "s3").mkdir()
+    server = servers.Versitygw(scratch / "s3")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def big_on_s3(s3, big):
+    s3.adopt("models", "big/big.bin", big, '"big-0001"')
+    return s3
+
+
+@pytest.fixture
+def counted(big_on_s3):
+    """A proxy before `s3` that counts the bytes which leave it."""
+    proxy = SpliceProxy(big_on_s3.port)
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def modelfs(folder):
+    """The program, in a clean environment. After the test nothing of it is left, and no sanitizer complained."""
+    commands = Commands(folder)
+    yield commands
+    complaints = commands.clean_up()
+    assert not complaints, "\n".join(complaints)
