@@ -1,0 +1,214 @@
+#include "fs/config/setting_keys.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <charconv>
+#include <string>
+
+#include "fetch/base/size.h"
+#include "fs/config/duration.h"
+#include "fs/config/endpoint.h"
+
+namespace modelfs::fs {
+namespace {
+
+std::unexpected<Error> Bad(std::string what) { return Fail(Errc::kInvalid, std::move(what)); }
+
+Result<std::string> Text(std::string_view text) {
+  if (text.empty()) return Bad("is empty");
+  return std::string(text);
+}
+
+Result<bool> Switch(std::string_view text) {
+  if (text == "true") return true;
+  if (text == "false") return false;
+  return Bad(fmt::format("'{}' is neither true nor false", text));
+}
+
+Result<Amount> SizeOrPercent(std::string_view text) {
+  if (!text.ends_with('%')) {
+    auto bytes = ParseSize(text);
+    if (!bytes) return std::unexpected(std::move(bytes.error()));
+    return Amount{.unit = Amount::Unit::kBytes, .value = *bytes};
+  }
+  std::uint64_t percent = 0;
+  const char* const end = text.data() + text.size() - 1;
+  const auto [rest, error] = std::from_chars(text.data(), end, percent);
+  if (error != std::errc{} || rest != end || percent < 1 || percent > 100) {
+    return Bad(fmt::format("'{}' is no share; write 1% to 100%, or a size such as 64MiB", text));
+  }
+  return Amount{.unit = Amount::Unit::kPercent, .value = percent};
+}
+
+Result<std::uint64_t> ChunkSize(std::string_view text) {
+  auto size = ParseSize(text);
+  if (size && (!std::has_single_bit(*size) || *size < 256 * kKiB || *size > 16 * kMiB)) {
+    return Bad(
+        fmt::format("'{}' is no chunk size; it must be 256KiB, 512KiB, 1MiB, 2MiB, 4MiB, "
+                    "8MiB or 16MiB",
+                    text));
+  }
+  return size;
+}
+
+Result<std::uint32_t> Id(std::string_view text) {
+  std::uint32_t id = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), id);
+  if (error != std::errc{} || rest != text.data() + text.size() || id == ~0u) {
+    return Bad(fmt::format("'{}' is no numeric id", text));
+  }
+  return id;
+}
+
+Result<mode_t> Mask(std::string_view text) {
+  mode_t mask = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), mask, 8);
+  if (error != std::errc{} || rest != text.data() + text.size() || mask > 0777) {
+    return Bad(fmt::format("'{}' is no octal mask; write for example 022", text));
+  }
+  return mask;
+}
+
+/// "127.0.0.1:9810", "[::1]:9810", ":9810"; "" is off.
+Result<std::string> ListenAddress(std::string_view text) {
+  if (text.empty()) return std::string();
+  const std::size_t colon = text.rfind(':');
+  const std::string_view port = colon == std::string_view::npos ? "" : text.substr(colon + 1);
+  const std::string_view host = text.substr(0, std::min(colon, text.size()));
+  std::uint16_t number = 0;
+  const auto [rest, error] = std::from_chars(port.data(), port.data() + port.size(), number);
+  const bool bracketed = host.starts_with('[') && host.ends_with(']');
+  if (port.empty() || error != std::errc{} || rest != port.data() + port.size() ||
+      (!bracketed && host.find(':') != std::string_view::npos)) {
+    return Bad(fmt::format("'{}' is no address; write for example 127.0.0.1:9810", text));
+  }
+  return std::string(text);
+}
+
+Result<std::string> OneOf(std::string_view text, std::span<const std::string_view> words) {
+  std::string list;
+  for (const std::string_view word : words) {
+    if (word == text) return std::string(text);
+    list += fmt::format("{}{}", list.empty() ? "" : ", ", word);
+  }
+  return Bad(fmt::format("'{}' is not one of {}", text, list));
+}
+
+Result<index::IoBackend> Io(std::string_view text) {
+  if (text == "auto") return index::IoBackend::kAuto;
+  if (text == "uring") return index::IoBackend::kUring;
+  if (text == "threads") return index::IoBackend::kThreads;
+  return Bad(fmt::format("'{}' is not one of auto, uring, threads", text));
+}
+
+Result<S3Settings::Addressing> Addressing(std::string_view text) {
+  if (text == "auto") return S3Settings::Addressing::kAuto;
+  if (text == "path") return S3Settings::Addressing::kPath;
+  if (text == "virtual") return S3Settings::Addressing::kVirtual;
+  return Bad(fmt::format("'{}' is not one of auto, path, virtual", text));
+}
+
+Result<std::string> LogLevel(std::string_view text) {
+  static constexpr std::array<std::string_view, 6> kLevels{"trace", "debug", "info",
+                                                           "warn",  "error", "off"};
+  return OneOf(text, kLevels);
+}
+
+Result<std::string> PromotionWarm(std::string_view text) {
+  static constexpr std::array<std::string_view, 3> kModes{"off", "profile", "full"};
+  return OneOf(text, kModes);
+}
+
+/// Applies a parser to a member: what most rows of the tables are.
+template <auto Parse, auto Member, class Target>
+Result<void> Set(std::string_view text, Target& target) {
+  auto value = Parse(text);
+  if (!value) return std::unexpected(std::move(value.error()));
+  target.*Member = *std::move(value);
+  return {};
+}
+
+using Type = SettingKey<Settings>::Type;
+using S = Settings;
+constexpr std::array kSettingKeys = {
+    SettingKey<S>{"cache", "--cache", Type::kText, "DIR",
+                  "Where downloaded chunks are kept. /var/cache/modelfs as root, else "
+                  "$XDG_CACHE_HOME/modelfs",
+                  Set<Text, &S::cache, S>},
+    SettingKey<S>{"index", "--index", Type::kText, "DIR",
+                  "Where the index lies; on a local disk if the cache is on a network filesystem",
+                  Set<Text, &S::index, S>},
+    SettingKey<S>{"chunk_size", "--chunk-size", Type::kNumber, "SIZE",
+                  "Unit of caching, 256KiB to 16MiB; an existing cache keeps its own [1MiB]",
+                  Set<ChunkSize, &S::chunk_size_bytes, S>},
+    SettingKey<S>{"memory", "--memory", Type::kNumber, "SIZE|PERCENT",
+                  "For chunk buffers; a share is of the cgroup's limit or RAM, up to 512MiB [25%]",
+                  Set<SizeOrPercent, &S::memory, S>},
+    SettingKey<S>{"io", "--io", Type::kText, "auto|uring|threads",
+                  "How cache files are read and written [auto]", Set<Io, &S::io_backend, S>},
+    SettingKey<S>{"allow_other", "--allow-other", Type::kSwitch, "",
+                  "Let other users see the mount", Set<Switch, &S::allow_other, S>},
+    SettingKey<S>{"uid", "--uid", Type::kNumber, "N", "Owner shown for every file [you]",
+                  Set<Id, &S::uid, S>},
+    SettingKey<S>{"gid", "--gid", Type::kNumber, "N", "Group shown for every file [yours]",
+                  Set<Id, &S::gid, S>},
+    SettingKey<S>{"umask", "--umask", Type::kText, "OCTAL",
+                  "Bits taken from the modes 0444 and 0555 [000]", Set<Mask, &S::umask, S>},
+    SettingKey<S>{"timeouts.read", "--read-timeout", Type::kText, "TIME",
+                  "A read that waits longer fails with EIO; 0: never [5m]",
+                  Set<ParseDuration, &S::read_timeout, S>},
+    SettingKey<S>{"timeouts.listing_ttl", "--listing-ttl", Type::kText, "TIME",
+                  "How long a listing is trusted before it is asked again [60s]",
+                  Set<ParseDuration, &S::listing_ttl, S>},
+    SettingKey<S>{"log_level", "--log-level", Type::kText, "LEVEL",
+                  "trace, debug, info, warn, error or off [info]", Set<LogLevel, &S::log_level, S>},
+    SettingKey<S>{"cache_size", "--cache-size", Type::kNumber, "SIZE|PERCENT",
+                  "Most that the cache may hold (not enforced yet)",
+                  Set<SizeOrPercent, &S::cache_size, S>},
+    SettingKey<S>{"free_floor", "--free-floor", Type::kNumber, "SIZE|PERCENT",
+                  "Free space to leave on the cache's filesystem (not enforced yet)",
+                  Set<SizeOrPercent, &S::free_floor, S>},
+    SettingKey<S>{"shared_cache", "--shared-cache", Type::kText, "DIR",
+                  "Cache shared with other nodes (not used yet)", Set<Text, &S::shared_cache, S>},
+    SettingKey<S>{"http", "--http", Type::kText, "ADDR:PORT",
+                  "Serve metrics and a status page (not served yet)",
+                  Set<ListenAddress, &S::http, S>},
+    SettingKey<S>{"timeouts.alias_poll", "--alias-poll", Type::kText, "TIME",
+                  "How often aliases of a registry are asked (not used yet)",
+                  Set<ParseDuration, &S::alias_poll, S>},
+    SettingKey<S>{"promotion.warm", "--promotion-warm", Type::kText, "off|profile|full",
+                  "What to download when an alias moves (not used yet)",
+                  Set<PromotionWarm, &S::promotion_warm, S>},
+};
+
+using SourceType = SettingKey<SourceSettings>::Type;
+using Source = SourceSettings;
+constexpr std::array kSourceKeys = {
+    SettingKey<Source>{"endpoint", "--endpoint", SourceType::kText, "URL",
+                       "S3 server, http(s)://HOST[:PORT] [AWS]",
+                       Set<ParseEndpoint, &Source::endpoint, Source>},
+    SettingKey<Source>{"region", "--region", SourceType::kText, "REGION",
+                       "Region of the bucket [us-east-1]", Set<Text, &Source::region, Source>},
+    SettingKey<Source>{"profile", "--profile", SourceType::kText, "NAME",
+                       "Profile of ~/.aws to take credentials and endpoint from",
+                       Set<Text, &Source::profile, Source>},
+    SettingKey<Source>{"anonymous", "--anonymous", SourceType::kSwitch, "",
+                       "Send unsigned requests: the bucket is public",
+                       Set<Switch, &Source::anonymous, Source>},
+    SettingKey<Source>{"addressing", "--addressing", SourceType::kText, "auto|path|virtual",
+                       "Bucket in the path or in the host name [auto]",
+                       Set<Addressing, &Source::addressing, Source>},
+    SettingKey<Source>{"ca_bundle", "--ca-bundle", SourceType::kText, "FILE",
+                       "PEM file of the authorities to trust [the system's]",
+                       Set<Text, &Source::ca_bundle, Source>},
+};
+
+}  // namespace
+
+std::span<const SettingKey<Settings>> SettingKeys() { return kSettingKeys; }
+std::span<const SettingKey<SourceSettings>> SourceKeys() { return kSourceKeys; }
+
+}  // namespace modelfs::fs

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "fs/spec.h"
+
+namespace modelfs::fs {
+
+/// A size, or a share of one that is known later.
+struct Amount {
+  enum class Unit : std::uint8_t { kBytes, kPercent } unit = Unit::kBytes;
+  std::uint64_t value = 0;
+};
+
+/// How to reach one source, as far as somebody said so.
+struct SourceSettings {
+  std::string where;  ///< For messages: "--source", "m.toml:12".
+  std::string uri;    ///< As written; may hold "NAME=" where it comes from a flag.
+  std::optional<std::string> name;
+  std::optional<std::string> endpoint;
+  std::optional<std::string> region;
+  std::optional<std::string> profile;
+  std::optional<bool> anonymous;
+  std::optional<S3Settings::Addressing> addressing;
+  std::optional<std::string> ca_bundle;
+  std::vector<std::string> models;  ///< Filter of registered models; MLflow only.
+};
+
+/// What a configuration file or a command line says: every value may be missing. The values are
+/// parsed and in range; whether they fit together is LoadConfig's business.
+struct Settings {
+  std::optional<std::string> cache;
+  std::optional<std::string> index;
+  std::optional<Amount> memory;
+  std::optional<std::uint64_t> chunk_size_bytes;
+  std::optional<bool> allow_other;
+  std::optional<uid_t> uid;
+  std::optional<gid_t> gid;
+  std::optional<mode_t> umask;
+  std::optional<std::chrono::milliseconds> read_timeout;
+  std::optional<std::chrono::milliseconds> listing_ttl;
+  std::optional<index::IoBackend> io_backend;
+  std::optional<std::string> log_level;
+  std::vector<SourceSettings> sources;
+
+  // Checked, but nothing acts on them in this version: LoadConfig says so in a note.
+  std::optional<Amount> cache_size;
+  std::optional<Amount> free_floor;
+  std::optional<std::string> shared_cache;
+  std::optional<std::string> http;
+  std::optional<std::chrono::milliseconds> alias_poll;
+  std::optional<std::string> promotion_warm;
+};
+
+}  // namespace modelfs::fs
