@@ -139,7 +139,7 @@ part_lint() {
 part_bench() {
   deploy/deps.sh bench && part_release || return
   say "benchmarks: about ten minutes"
-  "$MODELFS_TOOLS/venv/bin/python" tests/bench/bench.py --programs build/bin --json build/bench.json || return
+  MODELFS_BIN_DIR=$PWD/build/bin "$MODELFS_TOOLS/venv/bin/python" tests/bench/bench.py --json build/bench.json || return
   count 1 0 0
 }
 
