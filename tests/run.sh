@@ -93,14 +93,14 @@ part_e2e() { deploy/deps.sh test && part_release && run_e2e build; }
 # Unit, contract and e2e in a tree of their own. $1: its name, $2: sanitizers. e2e reads fewer
 # random positions there: instrumented code is several times slower.
 sanitized() {
-  local reads=${MODELFS_READS:-20000}
+  local reads=${MODELFS_READS:-20000} big=${MODELFS_BIG_SIZE:-$((512 << 20))}
   deploy/deps.sh test || return
-  say "e2e makes $reads random reads here instead of 200000"
+  say "e2e makes $reads random reads here instead of 200000, on a file of $((big >> 20)) MiB instead of 2048"
   build "build-$1" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DMODELFS_SANITIZE="$2" || return
   # Fixed addresses: the shadow memory of g++ 12's sanitizers collides with much randomisation.
   run_gtests "build-$1" 'unit-*' setarch -R
   run_gtests "build-$1" contract setarch -R
-  run_e2e "build-$1" setarch -R env MODELFS_READS="$reads" MODELFS_SANITIZER="$1"
+  run_e2e "build-$1" setarch -R env MODELFS_READS="$reads" MODELFS_BIG_SIZE="$big" MODELFS_SANITIZER="$1"
 }
 
 part_asan() {
