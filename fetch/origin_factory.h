@@ -1,0 +1,31 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "fetch/fetch_context.h"
+#include "fetch/origin.h"
+#include "fetch/s3/s3_endpoint.h"
+
+namespace modelfs::fetch {
+
+/// What an origin needs besides its URI. Fields of other kinds of origin are ignored.
+struct OriginSettings {
+  std::string s3_endpoint;  ///< "https://minio:9000"; empty: AWS's own for the region.
+  std::string s3_region;    ///< Empty: us-east-1.
+  S3Addressing s3_addressing = S3Addressing::kAuto;
+  std::string access_key_id;
+  std::string secret_access_key;
+  std::string session_token;
+  bool anonymous = false;  ///< Send unsigned requests; keys are ignored.
+  std::string ca_bundle;   ///< PEM file; empty: the context's, or the system's.
+};
+
+/// Makes the origin of "s3://bucket[/prefix]" or "dir:/path". Sends and opens nothing; see Probe.
+/// `context` outlives the origin.
+/// Errors: kInvalid (URI, endpoint), kDenied (no credentials, and not anonymous).
+Result<std::shared_ptr<Origin>> MakeOrigin(FetchContext& context, std::string_view uri,
+                                           const OriginSettings& settings);
+
+}  // namespace modelfs::fetch
