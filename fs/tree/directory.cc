@@ -2,7 +2,6 @@
 
 #include <spdlog/spdlog.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "fs/tree/names.h"
@@ -76,10 +75,11 @@ bool Directory::ExpireWaiters(Clock::time_point now) {
   bool more = false;
   {
     MutexLock lock(mutex_);
-    auto late = std::stable_partition(waiters_.begin(), waiters_.end(),
-                                      [&](const Waiter& w) { return w.give_up > now; });
-    std::move(late, waiters_.end(), std::back_inserter(expired));
-    waiters_.erase(late, waiters_.end());
+    std::vector<Waiter> patient;
+    for (Waiter& waiter : waiters_) {
+      (waiter.give_up > now ? patient : expired).push_back(std::move(waiter));
+    }
+    waiters_ = std::move(patient);
     more = !waiters_.empty();
     // Whoever comes next need not wait as long again for an origin that is slow now.
     if (!expired.empty()) fresh_until_ = now + kStaleTtl;
@@ -93,15 +93,15 @@ void Directory::Merge(fetch::Listing listing) {
   files_ = bytes_ = 0;
   std::uint64_t hidden = 0;
   // Directories first: where a key is both file and directory, the directory is shown.
-  std::stable_partition(listing.entries.begin(), listing.entries.end(),
-                        [](const auto& e) { return e.kind == fetch::Entry::Kind::kDirectory; });
-  for (fetch::Entry& entry : listing.entries) {
-    auto name = EscapeName(entry.name);
-    if (!name) {
-      ++hidden;
-      continue;
+  for (const auto kind : {fetch::Entry::Kind::kDirectory, fetch::Entry::Kind::kFile}) {
+    for (fetch::Entry& entry : listing.entries) {
+      if (entry.kind != kind) continue;
+      if (auto name = EscapeName(entry.name)) {
+        MergeEntry(std::move(entry), std::move(*name), seen);
+      } else {
+        ++hidden;
+      }
     }
-    MergeEntry(std::move(entry), std::move(*name), seen);
   }
   for (std::size_t i = 0; i < seen.size(); ++i) {
     if (seen[i] || items_[i].gone) continue;

@@ -133,7 +133,7 @@ class Walker : public std::enable_shared_from_this<Walker> {
 
 }  // namespace
 
-void Walk(std::shared_ptr<Tree> tree, std::string path, Done<std::vector<WalkedFile>> done) {
+void Walk(std::shared_ptr<Tree> tree, const std::string& path, Done<std::vector<WalkedFile>> done) {
   std::make_shared<Walker>(std::move(tree), path, std::move(done))->Run();
 }
 

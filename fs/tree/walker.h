@@ -21,6 +21,6 @@ struct WalkedFile {
 /// was not listed yet, one directory at a time. Never waits; `done` runs inside the call when all
 /// answers are at hand, else on an origin's thread.
 /// Errors: kNotFound naming the path, or what an origin said.
-void Walk(std::shared_ptr<Tree> tree, std::string path, Done<std::vector<WalkedFile>> done);
+void Walk(std::shared_ptr<Tree> tree, const std::string& path, Done<std::vector<WalkedFile>> done);
 
 }  // namespace modelfs::fs
