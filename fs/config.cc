@@ -8,7 +8,6 @@
 #include <array>
 #include <cstdlib>
 #include <system_error>
-#include <unordered_map>
 
 #include "fetch/base/size.h"
 #include "fs/config/default_paths.h"
@@ -195,16 +194,14 @@ Result<Config> LoadConfig(const Settings& flags, const std::optional<stdfs::path
   mount.read_timeout = settings->read_timeout.value_or(mount.read_timeout);
   mount.listing_ttl = settings->listing_ttl.value_or(mount.listing_ttl);
 
-  std::unordered_map<std::string, std::string> taken;  // name -> where
   for (const auto& source : settings->sources) {
     auto spec = ResolveSource(source, env);
     if (!spec) return std::unexpected(spec.error());
-    const auto [other, fresh] = taken.emplace(spec->name, source.where);
-    if (!fresh) {
+    const auto twin = std::ranges::find(mount.sources, spec->name, &SourceSpec::name);
+    if (twin != mount.sources.end()) {
       return Fail(Errc::kInvalid,
-                  fmt::format("{}: the name '{}' is taken by {}; give one of them another with "
-                              "NAME=URI",
-                              source.where, spec->name, other->second));
+                  fmt::format("{}: {} and {} are both named '{}'; name one of them with NAME=URI",
+                              source.where, twin->uri, spec->uri, spec->name));
     }
     mount.sources.push_back(*std::move(spec));
   }

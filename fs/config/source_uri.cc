@@ -17,7 +17,7 @@ bool HasControl(std::string_view text) {
 }
 
 std::unexpected<Error> Bad(std::string_view text, std::string_view why) {
-  return Fail(Errc::kInvalid, fmt::format("source '{}': {}", text, why));
+  return Fail(Errc::kInvalid, fmt::format("'{}': {}", text, why));
 }
 
 bool IsBucketName(std::string_view bucket) {

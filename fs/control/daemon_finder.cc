@@ -85,9 +85,7 @@ std::vector<DaemonInfo> FindDaemons(const std::vector<stdfs::path>& directories)
   return daemons;
 }
 
-Result<ServedPath> FindDaemon(const std::vector<stdfs::path>& directories,
-                              const std::string& path) {
-  const auto daemons = FindDaemons(directories);
+Result<ServedPath> FindServing(const std::vector<DaemonInfo>& daemons, const std::string& path) {
   if (daemons.empty()) {
     return Fail(Errc::kNotFound,
                 fmt::format("'{}' is served by no modelfs daemon: none of yours runs", path));
@@ -100,6 +98,11 @@ Result<ServedPath> FindDaemon(const std::vector<stdfs::path>& directories,
     if (auto found = Match(daemons, Normal(canonical.string()))) return *std::move(found);
   }
   return Fail(Errc::kNotFound, fmt::format("'{}' is not below a mount of modelfs", path));
+}
+
+Result<ServedPath> FindDaemon(const std::vector<stdfs::path>& directories,
+                              const std::string& path) {
+  return FindServing(FindDaemons(directories), path);
 }
 
 }  // namespace modelfs::fs

@@ -33,7 +33,11 @@ struct ServedPath {
   std::string mountpoint;
   std::string path;
 };
-/// Errors: kNotFound, saying whether no daemon runs or none has a mount there.
+/// Of `daemons` the one whose mount at or above `path` is the nearest.
+/// Errors: kNotFound, saying whether there is no daemon or none has a mount there.
+Result<ServedPath> FindServing(const std::vector<DaemonInfo>& daemons, const std::string& path);
+
+/// FindServing among FindDaemons.
 Result<ServedPath> FindDaemon(const std::vector<std::filesystem::path>& directories,
                               const std::string& path);
 

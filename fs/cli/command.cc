@@ -1,0 +1,19 @@
+#include "fs/cli/command.h"
+
+#include <system_error>
+
+namespace modelfs::fs {
+
+int CommandContext::Complain(int exit_code, std::string_view what) const {
+  io.err << "modelfs " << name << ": " << what << std::endl;
+  return exit_code;
+}
+
+std::string AbsolutePath(const std::string& path) {
+  std::error_code error;
+  std::string text = std::filesystem::absolute(path, error).lexically_normal().string();
+  while (text.size() > 1 && text.ends_with('/')) text.pop_back();
+  return text;
+}
+
+}  // namespace modelfs::fs

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "fetch/base/error.h"
+#include "fs/cli/command.h"
+#include "fs/control/daemon_finder.h"
+
+namespace modelfs::fs {
+
+/// Paths that one daemon serves, as that daemon knows them.
+struct DaemonPaths {
+  std::string socket_path;
+  std::vector<std::string> paths;
+};
+
+/// Finds the daemons of `paths` (relative ones against the working directory) and sorts the paths
+/// by daemon. Errors: kNotFound, naming the first path that is not below a mount of ours.
+Result<std::vector<DaemonPaths>> GroupByDaemon(const std::vector<std::string>& paths,
+                                               const CommandContext& context);
+
+}  // namespace modelfs::fs

@@ -1,0 +1,162 @@
+#include "fs/cli/doctor/cache_checks.h"
+
+#include <fmt/format.h>
+#include <stdlib.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
+
+#include "fetch/base/size.h"
+#include "fs/config/memory_limit.h"
+
+namespace modelfs::fs {
+namespace {
+
+namespace stdfs = std::filesystem;
+using enum Finding::Level;
+using Class = FilesystemKind::Class;
+
+constexpr std::uint64_t kLeastFree = 64 * kMiB;  // What Cache::Open insists on.
+constexpr std::uint64_t kLittleFree = 2 * kGiB;
+
+struct KnownFilesystem {
+  std::uint64_t magic;
+  Class kind;
+  const char* name;
+};
+// Source: statfs(2), linux/magic.h.
+constexpr std::array<KnownFilesystem, 18> kKnown{{
+    {0xEF53, Class::kLocal, "ext4"},
+    {0x58465342, Class::kLocal, "xfs"},
+    {0x9123683E, Class::kLocal, "btrfs"},
+    {0x2FC12FC1, Class::kLocal, "zfs"},
+    {0xF2F52010, Class::kLocal, "f2fs"},
+    {0x01021994, Class::kMemory, "tmpfs"},
+    {0x858458F6, Class::kMemory, "ramfs"},
+    {0x794C7630, Class::kOverlay, "overlay"},
+    {0x6969, Class::kNetwork, "nfs"},
+    {0xFF534D42, Class::kNetwork, "cifs"},
+    {0xFE534D42, Class::kNetwork, "smb"},
+    {0x00C36400, Class::kNetwork, "ceph"},
+    {0x65735546, Class::kNetwork, "fuse"},
+    {0x01021997, Class::kNetwork, "9p"},
+    {0x0BD00BD0, Class::kNetwork, "lustre"},
+    {0x47504653, Class::kNetwork, "gpfs"},
+    {0x5346414F, Class::kNetwork, "afs"},
+    {0x19830326, Class::kNetwork, "beegfs"},
+}};
+
+/// The directory itself, or the nearest above it that is there.
+stdfs::path NearestExisting(stdfs::path path) {
+  std::error_code error;
+  while (!stdfs::exists(path, error) && path.has_relative_path()) path = path.parent_path();
+  return path;
+}
+
+/// 0, or the errno of making a folder in `directory`; access(2) knows neither of full disks nor of
+/// /proc.
+int TryToMakeFolder(const stdfs::path& directory) {
+  std::string name = (directory / ".modelfs-doctor-XXXXXX").string();
+  if (::mkdtemp(name.data()) == nullptr) return errno;
+  ::rmdir(name.c_str());
+  return 0;
+}
+
+Finding CheckFree(const std::string& subject, const stdfs::path& existing,
+                  const std::string& shown) {
+  struct statvfs space{};
+  if (::statvfs(existing.c_str(), &space) != 0) {
+    return {kFail, subject, fmt::format("{}: {}", shown, std::generic_category().message(errno)),
+            "name another with --cache"};
+  }
+  const std::uint64_t free = std::uint64_t{space.f_bavail} * space.f_frsize;
+  const std::string text = fmt::format("{} can be written, {} free", shown, FormatSize(free));
+  if (free < kLeastFree)
+    return {kFail, subject, text + ": too little", "free space, or another --cache"};
+  if (free < kLittleFree)
+    return {kWarn, subject, text + ": room for small models only", "free space"};
+  return {kOk, subject, text, ""};
+}
+
+Findings CheckDirectory(const std::string& subject, const char* flag,
+                        const std::string& directory) {
+  const stdfs::path existing = NearestExisting(directory);
+  std::error_code error;
+  if (!stdfs::is_directory(existing, error)) {
+    return {{kFail, subject, fmt::format("'{}' is no directory", existing.string()),
+             fmt::format("name another with {}", flag)}};
+  }
+  if (const int rc = TryToMakeFolder(existing); rc != 0) {
+    return {{kFail, subject,
+             fmt::format("'{}' cannot be written: {}", existing.string(),
+                         std::generic_category().message(rc)),
+             fmt::format("chown it to this user, or name another with {}", flag)}};
+  }
+  const bool there = existing == stdfs::path(directory);
+  return {CheckFree(subject, existing, there ? directory : directory + " (to be made)")};
+}
+
+FilesystemKind KindOf(const std::string& directory) {
+  struct statfs info{};
+  if (::statfs(NearestExisting(directory).c_str(), &info) != 0) return {Class::kLocal, "unknown"};
+  return ClassifyFilesystem(static_cast<std::uint32_t>(info.f_type));
+}
+
+Finding CheckKind(const DaemonSpec& spec) {
+  const bool apart = !spec.index_directory.empty();
+  const FilesystemKind cache = KindOf(spec.cache_directory);
+  const FilesystemKind index = apart ? KindOf(spec.index_directory) : cache;
+  if (index.kind == Class::kNetwork) {
+    return {kFail, "filesystem",
+            fmt::format("the index would lie on {}, a network filesystem, which LMDB forbids",
+                        index.name),
+            "--index DIR on a local disk"};
+  }
+  switch (cache.kind) {
+    case Class::kNetwork:
+      return {kOk, "filesystem",
+              fmt::format("cache on {} (network), index on {} (local)", cache.name, index.name),
+              ""};
+    case Class::kMemory:
+      return {kWarn, "filesystem",
+              fmt::format("the cache lies on {}: it uses memory and is gone after a restart",
+                          cache.name),
+              "--cache DIR on a disk"};
+    case Class::kOverlay:
+      return {kWarn, "filesystem", "the cache lies on the container's own layer and goes with it",
+              "--cache DIR on a volume"};
+    case Class::kLocal: break;
+  }
+  return {kOk, "filesystem", fmt::format("{}, local", cache.name), ""};
+}
+
+}  // namespace
+
+FilesystemKind ClassifyFilesystem(std::uint64_t magic) {
+  for (const auto& known : kKnown) {
+    if (known.magic == magic) return {known.kind, known.name};
+  }
+  return {Class::kLocal, fmt::format("type {:#x}", magic)};
+}
+
+Findings CheckCache(const DaemonSpec& spec) {
+  Findings findings = CheckDirectory("cache", "--cache", spec.cache_directory);
+  if (!spec.index_directory.empty()) {
+    for (auto& finding : CheckDirectory("index", "--index", spec.index_directory)) {
+      findings.push_back(std::move(finding));
+    }
+  }
+  findings.push_back(CheckKind(spec));
+  findings.push_back({kOk, "memory",
+                      fmt::format("{} for chunk buffers, of {} that this process may use",
+                                  FormatSize(spec.memory_bytes), FormatSize(MemoryLimitBytes())),
+                      ""});
+  return findings;
+}
+
+}  // namespace modelfs::fs

@@ -1,0 +1,71 @@
+#include "fs/cli/source_options.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+
+#include "fs/config/setting_keys.h"
+
+namespace modelfs::fs {
+namespace {
+
+/// Adds the flag of `key`; its value goes into `target`, which must outlive the parsing.
+template <class Target>
+CLI::Option* AddKey(CLI::App& command, const SettingKey<Target>& key, Target& target,
+                    std::function<void()> seen) {
+  using Type = SettingKey<Target>::Type;
+  const std::string flag(key.flag);
+  const auto apply = [&key, &target, flag, seen](const std::string& text) {
+    if (auto ok = key.apply(text, target); !ok) throw CLI::ValidationError(flag, ok.error().what);
+    if (seen) seen();
+  };
+  if (key.type == Type::kSwitch) {
+    return command.add_flag_callback(flag, [apply] { apply("true"); }, std::string(key.help));
+  }
+  return command.add_option_function<std::string>(flag, apply, std::string(key.help))
+      ->type_name(std::string(key.value));
+}
+
+}  // namespace
+
+std::shared_ptr<SourceOptions> SourceOptions::Define(CLI::App& command) {
+  auto options = std::make_shared<SourceOptions>();
+  command
+      .add_option("--source", options->sources_,
+                  "s3://BUCKET[/PREFIX] or dir:/PATH, shown as MOUNTPOINT/NAME; may be repeated")
+      ->type_name("[NAME=]URI")
+      ->allow_extra_args(false)
+      ->group("Sources");
+  for (const auto& key : SourceKeys()) {
+    AddKey(command, key, options->reach_, [o = options.get(), flag = std::string(key.flag)] {
+      o->reach_flag_ = flag;
+    })->group("Sources");
+  }
+  command.add_option("--config", options->config_file_, "TOML file with sources and settings")
+      ->type_name("FILE");
+  for (const auto& key : SettingKeys()) {
+    const bool later = key.help.ends_with(" yet)");
+    AddKey(command, key, options->settings_, {})
+        ->group(later ? "Accepted, without effect yet" : "Settings");
+  }
+  return options;
+}
+
+Result<Settings> SourceOptions::Flags() const {
+  Settings flags = settings_;
+  if (sources_.empty() && !reach_flag_.empty()) {
+    return Fail(Errc::kInvalid,
+                fmt::format("{} says how to reach a --source, and there is none; in a file the key "
+                            "stands in its [[source]]",
+                            reach_flag_));
+  }
+  for (const auto& uri : sources_) {
+    SourceSettings source = reach_;
+    source.where = "--source";
+    source.uri = uri;
+    flags.sources.push_back(std::move(source));
+  }
+  return flags;
+}
+
+}  // namespace modelfs::fs

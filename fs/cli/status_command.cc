@@ -1,0 +1,53 @@
+#include <CLI/CLI.hpp>
+#include <optional>
+
+#include "fs/cli/command.h"
+#include "fs/cli/status_text.h"
+#include "fs/config/default_paths.h"
+#include "fs/control/daemon_finder.h"
+#include "fs/control/wire.h"
+
+namespace modelfs::fs {
+namespace {
+
+struct StatusOptions {
+  std::string mountpoint;
+  bool json = false;
+};
+
+int Status(const StatusOptions& options, const CommandContext& context) {
+  const auto directories = AllRuntimeDirectories(context.env);
+  std::vector<DaemonInfo> daemons;
+  std::optional<std::string> only;
+  if (options.mountpoint.empty()) {
+    daemons = FindDaemons(directories);
+    if (daemons.empty()) return context.Complain(kExitFailed, "no modelfs daemon of yours runs");
+  } else {
+    auto served = FindDaemon(directories, AbsolutePath(options.mountpoint));
+    if (!served) return context.Complain(kExitFailed, served.error().what);
+    only = served->mountpoint;
+    daemons.push_back(std::move(served->daemon));
+  }
+  bool first = true;
+  for (const auto& daemon : daemons) {
+    if (options.json) {
+      context.io.out << Dump(daemon.status) << std::endl;
+    } else {
+      context.io.out << (first ? "" : "\n") << StatusText(daemon.status, only) << std::flush;
+    }
+    first = false;
+  }
+  return kExitDone;
+}
+
+}  // namespace
+
+CommandBody DefineStatus(CLI::App& command) {
+  auto options = std::make_shared<StatusOptions>();
+  command.add_option("MOUNTPOINT", options->mountpoint, "One mount; default: all daemons of yours");
+  command.add_flag("--json", options->json,
+                   "One JSON object per daemon and line; fs/control/README.md has its fields");
+  return [options](const CommandContext& context) { return Status(*options, context); };
+}
+
+}  // namespace modelfs::fs

@@ -1,0 +1,103 @@
+#include "fs/cli/status_text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "fetch/base/size.h"
+#include "fs/cli/json_field.h"
+#include "fs/cli/text_table.h"
+#include "fs/config/duration.h"
+
+namespace modelfs::fs {
+namespace {
+
+using nlohmann::json;
+
+std::string Size(const json& object, const char* key) {
+  return FormatSize(NumberField(object, key));
+}
+
+/// "1.2 GiB of 3.4 GiB (35%)"; without a listing there is no total.
+std::string CachedOfTotal(const json& source) {
+  const auto total = MaybeNumber(source, "total_bytes");
+  const std::uint64_t cached = NumberField(source, "cached_bytes");
+  if (!total) return "not listed yet";
+  const std::uint64_t percent =
+      *total == 0 ? 100 : cached * 100 / std::max<std::uint64_t>(*total, 1);
+  return fmt::format("{} of {} ({}%)", FormatSize(cached), FormatSize(*total), percent);
+}
+
+std::string Mounts(const json& mounts, const std::optional<std::string>& only) {
+  TextTable table({"MOUNT", "SOURCE", "URI", "CACHED", "FILES", "WAITING"});
+  for (const auto& mount : mounts) {
+    std::string mountpoint = TextField(mount, "mountpoint");
+    if (only && mountpoint != *only) continue;
+    std::string waiting = fmt::to_string(NumberField(mount, "parked_requests"));
+    for (const auto& source : ChildField(mount, "sources")) {
+      const auto files = MaybeNumber(source, "files");
+      table.Add({mountpoint, TextField(source, "name"), TextField(source, "uri"),
+                 CachedOfTotal(source), files ? fmt::to_string(*files) : "-", waiting});
+      mountpoint.clear();
+      waiting.clear();
+    }
+  }
+  return table.Text();
+}
+
+std::string Head(const json& status) {
+  const bool healthy = ChildField(status, "healthy") == true;
+  const std::string problem = TextField(status, "problem");
+  const std::chrono::seconds uptime(NumberField(status, "uptime_seconds"));
+  std::string health = healthy ? "healthy" : "UNHEALTHY";
+  if (!problem.empty()) health += ": " + problem;
+  return fmt::format("modelfs {}, pid {}, up {}, {}\n", TextField(status, "version"),
+                     NumberField(status, "pid"), FormatDuration(uptime), health);
+}
+
+std::string Cache(const json& cache) {
+  std::string text =
+      fmt::format("cache {}: {} in {} objects, {} free, {}\n", TextField(cache, "directory"),
+                  Size(cache, "cached_bytes"), NumberField(cache, "objects"),
+                  Size(cache, "filesystem_free_bytes"), TextField(cache, "io_backend"));
+  if (const auto n = NumberField(cache, "quarantined_chunks"); n > 0) {
+    text += fmt::format("damaged chunks found and set aside: {}\n", n);
+  }
+  if (const auto n = NumberField(cache, "uncached_writes"); n > 0) {
+    text +=
+        fmt::format("chunks served but not kept, because the disk would not take them: {}\n", n);
+  }
+  return text;
+}
+
+std::string Downloads(const json& cache) {
+  return fmt::format("downloads: {} in flight, {}/s; {} in {} requests so far\n",
+                     NumberField(cache, "fetches_in_flight"), Size(cache, "fetch_bytes_per_second"),
+                     Size(cache, "fetched_bytes"), NumberField(cache, "fetch_requests"));
+}
+
+std::string Jobs(const json& jobs) {
+  std::string text;
+  for (const auto& job : jobs) {
+    if (TextField(job, "state") != "running") continue;
+    text += fmt::format("job {}: {} {} of {}\n", NumberField(job, "id"), TextField(job, "kind"),
+                        Size(job, "bytes_done"), Size(job, "bytes_total"));
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string StatusText(const json& status, const std::optional<std::string>& mountpoint) {
+  const json cache = ChildField(status, "cache");
+  std::string text = Head(status) + Cache(cache) +
+                     Mounts(ChildField(status, "mounts"), mountpoint) + Downloads(cache) +
+                     Jobs(ChildField(status, "jobs"));
+  for (char& c : text) {
+    if ((static_cast<unsigned char>(c) < 0x20 && c != '\n') || c == 0x7f) c = '?';
+  }
+  return text;
+}
+
+}  // namespace modelfs::fs

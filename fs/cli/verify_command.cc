@@ -1,0 +1,87 @@
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <vector>
+
+#include "fetch/base/size.h"
+#include "fs/cli/command.h"
+#include "fs/cli/daemon_paths.h"
+#include "fs/cli/job_follower.h"
+#include "fs/cli/json_field.h"
+#include "fs/cli/warm.h"
+#include "fs/config/default_paths.h"
+
+namespace modelfs::fs {
+namespace {
+
+using nlohmann::json;
+
+struct VerifyOptions {
+  std::vector<std::string> paths;
+  bool repair = false;
+};
+
+/// Says what was found; the number of damaged chunks.
+std::uint64_t Report(const json& report, const CommandContext& context) {
+  const std::uint64_t bad = NumberField(report, "bad_chunks");
+  for (const auto& line : ChildField(report, "bad")) {
+    if (line.is_string()) context.io.out << "damaged: " << line.get<std::string>() << std::endl;
+  }
+  context.io.out << fmt::format("{}: {} objects, {} chunks, {} checked: {}", context.name,
+                                NumberField(report, "objects"), NumberField(report, "chunks"),
+                                FormatSize(NumberField(report, "bytes")),
+                                bad == 0 ? "all good" : fmt::format("{} chunks damaged", bad))
+                 << std::endl;
+  return bad;
+}
+
+int VerifyOne(const DaemonPaths& target, const VerifyOptions& options,
+              const CommandContext& context) {
+  ControlClient client(target.socket_path);
+  auto id = client.StartVerify(target.paths);
+  if (!id) return context.Complain(kExitFailed, id.error().what);
+  auto job = FollowJob(client, *id, context);
+  if (!job) return context.Complain(kExitFailed, job.error().what);
+  if (TextField(*job, "state") != "done") {
+    return context.Complain(kExitFailed, TextField(*job, "error"));
+  }
+  if (Report(ChildField(*job, "report"), context) == 0) return kExitDone;
+  if (options.repair) return WarmPaths(target, context);
+  return context.Complain(kExitFailed,
+                          "damaged chunks were set aside; they are downloaded again when they are "
+                          "read, or now with --repair PATH");
+}
+
+int Verify(const VerifyOptions& options, const CommandContext& context) {
+  std::vector<DaemonPaths> targets;
+  if (!options.paths.empty()) {
+    auto groups = GroupByDaemon(options.paths, context);
+    if (!groups) return context.Complain(kExitFailed, groups.error().what);
+    targets = *std::move(groups);
+  } else if (options.repair) {
+    return context.Complain(kExitUsage,
+                            "--repair downloads all of its paths, so it needs some: PATH...");
+  } else {
+    for (auto& daemon : FindDaemons(AllRuntimeDirectories(context.env))) {
+      targets.push_back({daemon.socket_path, {}});
+    }
+    if (targets.empty()) return context.Complain(kExitFailed, "no modelfs daemon of yours runs");
+  }
+  int exit_code = kExitDone;
+  for (const auto& target : targets) {
+    exit_code = std::max(exit_code, VerifyOne(target, options, context));
+  }
+  return exit_code;
+}
+
+}  // namespace
+
+CommandBody DefineVerify(CLI::App& command) {
+  auto options = std::make_shared<VerifyOptions>();
+  command.add_option("PATH", options->paths, "Below mounts; default: everything that is cached");
+  command.add_flag("--repair", options->repair,
+                   "Download what is damaged, and what is missing, of PATH again");
+  command.footer("Damaged chunks are set aside either way: no reader ever gets them.");
+  return [options](const CommandContext& context) { return Verify(*options, context); };
+}
+
+}  // namespace modelfs::fs
