@@ -92,7 +92,8 @@ install_versitygw() {
   go=$(find_go)
   say "building by go install: $VERSITYGW"
   # A Go older than the module asks for fetches the newer toolchain by itself; a newer one must not.
-  GOBIN=$tools/bin GOTOOLCHAIN=auto "$go" install "$VERSITYGW"
+  local log=$tools/versitygw.log
+  GOBIN=$tools/bin GOTOOLCHAIN=auto "$go" install "$VERSITYGW" >"$log" 2>&1 || { cat "$log" >&2; die "go install failed"; }
   printf '%s\n' "$VERSITYGW" >"$stamp"
 }
 
