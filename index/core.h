@@ -1,0 +1,83 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fetch/base/fault_points.h"
+#include "fetch/base/mutex.h"
+#include "index/buffer_pool.h"
+#include "index/cache.h"
+#include "index/disk_io.h"
+#include "index/fetch_size.h"
+#include "index/index_db.h"
+#include "index/loader.h"
+#include "index/local_tier.h"
+#include "index/rate_meter.h"
+#include "index/task_thread.h"
+
+namespace modelfs::index {
+
+/// Work to be done once locks are released.
+class Actions {
+ public:
+  void Add(std::move_only_function<void()> action) { actions_.push_back(std::move(action)); }
+  /// Requires: no lock held.
+  void Run() {
+    for (auto& action : actions_) action();
+    actions_.clear();
+  }
+
+ private:
+  std::vector<std::move_only_function<void()>> actions_;
+};
+
+/// The latest disk or index error, and how many chunks were lost to one.
+class Problems {
+ public:
+  /// Logs it too, unless it is the same as the last.
+  void Note(std::string_view event, const Error& error);
+  std::string last() const {
+    const MutexLock lock(mutex_);
+    return last_;
+  }
+
+ private:
+  mutable Mutex mutex_;
+  std::string last_ GUARDED_BY(mutex_);
+};
+
+struct Counters {
+  std::atomic<std::uint64_t> objects{0};
+  std::atomic<std::uint64_t> cached_bytes{0};
+  std::atomic<std::uint64_t> hit_bytes{0};
+  std::atomic<std::uint64_t> miss_bytes{0};
+  std::atomic<std::uint64_t> fetched_bytes{0};
+  std::atomic<std::uint64_t> fetch_requests{0};
+  std::atomic<std::uint64_t> fetches_in_flight{0};
+  std::atomic<std::uint64_t> quarantined_chunks{0};
+  std::atomic<std::uint64_t> uncached_writes{0};
+};
+
+/// What the objects of one cache share. Built and shut down by LocalCache; kept alive, inert, by
+/// objects and flights that outlive it.
+struct Core {
+  Core(LocalTier tier_in, FaultPoints* faults_in);
+
+  LocalTier tier;
+  NoFaultPoints no_faults;
+  FaultPoints* const faults;
+  Counters counters;
+  Problems problems;
+  RateMeter fetch_rate;
+  FetchSize fetch_size;
+  std::atomic<bool> closing{false};
+  std::shared_ptr<TaskThread> opener;  ///< `open`: maps are read and files made here.
+  std::unique_ptr<IndexDb> db;
+  std::unique_ptr<DiskIo> disk;
+  std::shared_ptr<BufferPool> buffers;
+  Loader loader;
+};
+
+}  // namespace modelfs::index

@@ -1,0 +1,452 @@
+#include "index/index_db.h"
+
+#include <fmt/format.h>
+#include <pthread.h>
+
+#include <cstring>
+#include <utility>
+
+#include "index/index_record.h"
+
+namespace modelfs::index {
+namespace {
+
+using Table = LmdbStore::Table;
+
+constexpr std::uint64_t kFormat = 1;
+constexpr std::size_t kBatch = 64;
+constexpr std::chrono::milliseconds kBatchTime{100};
+
+MDB_val Val(const void* data, std::size_t size) { return {size, const_cast<void*>(data)}; }
+MDB_val Val(std::string_view text) { return Val(text.data(), text.size()); }
+
+std::span<const std::byte> Bytes(const MDB_val& v) {
+  return {static_cast<const std::byte*>(v.mv_data), v.mv_size};
+}
+
+int GetNumber(MDB_txn* txn, MDB_dbi meta, std::string_view name, std::uint64_t& number) {
+  MDB_val key = Val(name);
+  MDB_val value{};
+  if (const int rc = mdb_get(txn, meta, &key, &value); rc != 0) return rc;
+  if (value.mv_size != sizeof number) return MDB_CORRUPTED;
+  std::memcpy(&number, value.mv_data, sizeof number);
+  return 0;
+}
+
+int PutNumber(MDB_txn* txn, MDB_dbi meta, std::string_view name, std::uint64_t number) {
+  MDB_val key = Val(name);
+  MDB_val value = Val(&number, sizeof number);
+  return mdb_put(txn, meta, &key, &value, 0);
+}
+
+int GetGroup(MDB_txn* txn, MDB_dbi chunks, std::uint64_t serial, std::uint64_t group,
+             ChunkGroup& out) {
+  const auto key_bytes = GroupKey(serial, group);
+  MDB_val key = Val(key_bytes.data(), key_bytes.size());
+  MDB_val value{};
+  if (const int rc = mdb_get(txn, chunks, &key, &value); rc != 0) return rc;
+  if (value.mv_size != sizeof out) return MDB_CORRUPTED;
+  std::memcpy(&out, value.mv_data, sizeof out);
+  return 0;
+}
+
+int PutGroup(MDB_txn* txn, MDB_dbi chunks, std::uint64_t serial, std::uint64_t group,
+             const ChunkGroup& in) {
+  const auto key_bytes = GroupKey(serial, group);
+  MDB_val key = Val(key_bytes.data(), key_bytes.size());
+  MDB_val value = Val(&in, sizeof in);
+  return mdb_put(txn, chunks, &key, &value, 0);
+}
+
+std::uint64_t ChunkBytes(const ObjectRecord& record, std::uint64_t index) {
+  const std::uint64_t begin = index * record.chunk_size_bytes;
+  if (begin >= record.id.size_bytes) return 0;
+  return std::min(record.chunk_size_bytes, record.id.size_bytes - begin);
+}
+
+std::int64_t Now() {
+  return std::chrono::duration_cast<std::chrono::seconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<IndexDb>> IndexDb::Open(const std::filesystem::path& directory,
+                                               std::function<void(const Error&)> on_problem) {
+  auto store = LmdbStore::Open(directory);
+  if (!store) return std::unexpected(std::move(store.error()));
+  std::unique_ptr<IndexDb> db(new IndexDb(std::move(*store), std::move(on_problem)));
+  if (auto ready = db->Prepare(); !ready) return std::unexpected(std::move(ready.error()));
+  db->thread_ = std::thread([raw = db.get()] { raw->Run(); });
+  return db;
+}
+
+IndexDb::IndexDb(std::unique_ptr<LmdbStore> store, std::function<void(const Error&)> on_problem)
+    : store_(std::move(store)), on_problem_(std::move(on_problem)) {}
+
+IndexDb::~IndexDb() { Stop(); }
+
+Result<void> IndexDb::Prepare() {
+  std::uint64_t format = 0;
+  auto read = store_->Read([&](MDB_txn* txn) {
+    const int rc = GetNumber(txn, store_->table(Table::kMeta), "format", format);
+    if (rc != 0) return rc == MDB_NOTFOUND ? 0 : rc;
+    std::uint64_t built = 0;
+    needs_rebuild_ = GetNumber(txn, store_->table(Table::kMeta), "built", built) != 0;
+    return 0;
+  });
+  if (!read) return read;
+  if (format == kFormat) return {};
+  if (format != 0) {
+    return Fail(Errc::kInvalid,
+                fmt::format("index has format {}, this program knows {}; delete the index "
+                            "directory, it is rebuilt from the cache",
+                            format, kFormat));
+  }
+  needs_rebuild_ = true;
+  return store_->Write([this](MDB_txn* txn) {
+    return PutNumber(txn, store_->table(Table::kMeta), "format", kFormat);
+  });
+}
+
+Result<std::optional<ObjectRecord>> IndexDb::FindObject(const std::string& digest) const {
+  std::optional<ObjectRecord> found;
+  auto read = store_->Read([&](MDB_txn* txn) {
+    ObjectRecord record;
+    const int rc = GetObject(txn, digest, record);
+    if (rc == 0) found = std::move(record);
+    return rc == MDB_NOTFOUND ? 0 : rc;
+  });
+  if (!read) return std::unexpected(std::move(read.error()));
+  return found;
+}
+
+Result<std::vector<ObjectRecord>> IndexDb::Objects() const {
+  std::vector<ObjectRecord> all;
+  auto read = store_->Read([&](MDB_txn* txn) {
+    MDB_cursor* raw = nullptr;
+    if (const int rc = mdb_cursor_open(txn, store_->table(Table::kObjects), &raw); rc != 0)
+      return rc;
+    const LmdbCursor cursor(raw);
+    MDB_val key{};
+    MDB_val value{};
+    int rc = mdb_cursor_get(raw, &key, &value, MDB_FIRST);
+    for (; rc == 0; rc = mdb_cursor_get(raw, &key, &value, MDB_NEXT)) {
+      auto record = DecodeObject(Bytes(value));
+      if (!record) return MDB_CORRUPTED;
+      all.push_back(std::move(*record));
+    }
+    return rc == MDB_NOTFOUND ? 0 : rc;
+  });
+  if (!read) return std::unexpected(std::move(read.error()));
+  return all;
+}
+
+Result<std::optional<std::uint64_t>> IndexDb::FindChunk(const std::string& digest,
+                                                        std::uint64_t index) const {
+  std::optional<std::uint64_t> found;
+  auto read = store_->Read([&](MDB_txn* txn) {
+    MDB_val key = Val(digest);
+    MDB_val value{};
+    int rc = mdb_get(txn, store_->table(Table::kObjects), &key, &value);
+    if (rc != 0) return rc == MDB_NOTFOUND ? 0 : rc;
+    if (value.mv_size < sizeof(std::uint64_t)) return MDB_CORRUPTED;
+    std::uint64_t serial = 0;  // The first field; the rest of the record is not needed here.
+    std::memcpy(&serial, value.mv_data, sizeof serial);
+    const auto key_bytes = GroupKey(serial, index / ChunkGroup::kChunks);
+    key = Val(key_bytes.data(), key_bytes.size());
+    rc = mdb_get(txn, store_->table(Table::kChunks), &key, &value);
+    if (rc != 0) return rc == MDB_NOTFOUND ? 0 : rc;
+    if (value.mv_size != sizeof(ChunkGroup)) return MDB_CORRUPTED;
+    const auto* bytes = static_cast<const std::byte*>(value.mv_data);
+    std::uint64_t present = 0;
+    std::memcpy(&present, bytes, sizeof present);
+    const std::uint64_t bit = index % ChunkGroup::kChunks;
+    if (((present >> bit) & 1) == 0) return 0;
+    std::uint64_t hash = 0;
+    std::memcpy(&hash, bytes + offsetof(ChunkGroup, hashes) + bit * sizeof hash, sizeof hash);
+    found = hash;
+    return 0;
+  });
+  if (!read) return std::unexpected(std::move(read.error()));
+  return found;
+}
+
+void IndexDb::MarkDirty(const fetch::ObjectId& id, std::uint64_t chunk_size_bytes,
+                        Done<void> done) {
+  Change change;
+  change.kind = Change::Kind::kDirty;
+  change.digest = id.Digest();
+  change.id = id;
+  change.number = chunk_size_bytes;
+  change.done = std::move(done);
+  Enqueue(std::move(change), true);
+}
+
+void IndexDb::MarkClean(const std::string& digest) {
+  Change change;
+  change.kind = Change::Kind::kClean;
+  change.digest = digest;
+  Enqueue(std::move(change), false);
+}
+
+void IndexDb::SetVerified(const std::string& digest, Verified verified) {
+  Change change;
+  change.kind = Change::Kind::kVerified;
+  change.digest = digest;
+  change.number = static_cast<std::uint64_t>(verified);
+  Enqueue(std::move(change), false);
+}
+
+void IndexDb::Touch(const std::string& digest) {
+  Change change;
+  change.kind = Change::Kind::kTouch;
+  change.digest = digest;
+  Enqueue(std::move(change), false);
+}
+
+void IndexDb::PutChunk(const std::string& digest, std::uint64_t index, std::uint64_t hash) {
+  Change change;
+  change.kind = Change::Kind::kPut;
+  change.digest = digest;
+  change.number = index;
+  change.hash = hash;
+  Enqueue(std::move(change), false);
+}
+
+void IndexDb::DropChunk(const std::string& digest, std::uint64_t index) {
+  Change change;
+  change.kind = Change::Kind::kDrop;
+  change.digest = digest;
+  change.number = index;
+  Enqueue(std::move(change), false);
+}
+
+void IndexDb::Replace(const fetch::ObjectId& id, std::uint64_t chunk_size_bytes,
+                      std::vector<IndexedChunk> chunks) {
+  Change change;
+  change.kind = Change::Kind::kReplace;
+  change.digest = id.Digest();
+  change.id = id;
+  change.number = chunk_size_bytes;
+  change.chunks = std::move(chunks);
+  Enqueue(std::move(change), false);
+}
+
+void IndexDb::Remove(const std::string& digest) {
+  Change change;
+  change.kind = Change::Kind::kRemove;
+  change.digest = digest;
+  Enqueue(std::move(change), false);
+}
+
+void IndexDb::MarkBuilt() {
+  Change change;
+  change.kind = Change::Kind::kBuilt;
+  Enqueue(std::move(change), false);
+}
+
+void IndexDb::Flush(Done<void> done) {
+  Change change;
+  change.done = std::move(done);
+  Enqueue(std::move(change), true);
+}
+
+void IndexDb::Enqueue(Change change, bool urgent) {
+  {
+    const MutexLock lock(mutex_);
+    if (!stopping_) {
+      queue_.push_back(std::move(change));
+      urgent_ = urgent_ || urgent;
+      if (queue_.size() == 1 || urgent || queue_.size() == kBatch) wake_.NotifyOne();
+      return;
+    }
+  }
+  if (change.done) change.done(Fail(Errc::kCancelled, "index: shutting down"));
+}
+
+void IndexDb::Stop() {
+  {
+    const MutexLock lock(mutex_);
+    stopping_ = true;
+    wake_.NotifyOne();
+  }
+  if (thread_.joinable()) thread_.join();
+  store_->Close();
+}
+
+void IndexDb::Run() {
+  pthread_setname_np(pthread_self(), "index");
+  for (;;) {
+    std::deque<Change> batch;
+    {
+      const MutexLock lock(mutex_);
+      while (queue_.empty() && !stopping_) wake_.Wait(mutex_);
+      if (queue_.empty()) return;
+      const auto deadline = std::chrono::steady_clock::now() + kBatchTime;
+      while (queue_.size() < kBatch && !urgent_ && !stopping_) {
+        if (!wake_.WaitUntil(mutex_, deadline)) break;
+      }
+      batch.swap(queue_);
+      urgent_ = false;
+    }
+    Commit(batch);
+  }
+}
+
+void IndexDb::Commit(std::deque<Change>& batch) {
+  auto written = store_->Write([&](MDB_txn* txn) {
+    for (const Change& change : batch) {
+      if (const int rc = Apply(txn, change); rc != 0) return rc;
+    }
+    return 0;
+  });
+  if (!written) on_problem_(written.error());
+  for (Change& change : batch) {
+    if (change.done) change.done(written);
+  }
+}
+
+int IndexDb::Apply(MDB_txn* txn, const Change& change) {
+  switch (change.kind) {
+    case Change::Kind::kDirty:
+    case Change::Kind::kClean:
+    case Change::Kind::kVerified:
+    case Change::Kind::kTouch: return ApplyToObject(txn, change);
+    case Change::Kind::kPut:
+    case Change::Kind::kDrop: return ApplyChunk(txn, change);
+    case Change::Kind::kReplace: return ApplyReplace(txn, change);
+    case Change::Kind::kRemove: {
+      ObjectRecord record;
+      const int found = GetObject(txn, change.digest, record);
+      if (found != 0) return found == MDB_NOTFOUND ? 0 : found;
+      if (const int rc = RemoveChunks(txn, record.serial); rc != 0) return rc;
+      MDB_val key = Val(change.digest);
+      return mdb_del(txn, store_->table(Table::kObjects), &key, nullptr);
+    }
+    case Change::Kind::kBuilt: return PutNumber(txn, store_->table(Table::kMeta), "built", 1);
+    case Change::Kind::kFlush: return 0;
+  }
+  return 0;
+}
+
+int IndexDb::ApplyToObject(MDB_txn* txn, const Change& change) {
+  ObjectRecord record;
+  int rc = GetObject(txn, change.digest, record);
+  if (rc == MDB_NOTFOUND) {
+    if (change.kind != Change::Kind::kDirty) return 0;
+    record.id = change.id;
+    record.chunk_size_bytes = change.number;
+    rc = NextSerial(txn, record.serial);
+  }
+  if (rc != 0) return rc;
+  switch (change.kind) {
+    case Change::Kind::kDirty: record.dirty = true; break;
+    case Change::Kind::kClean: record.dirty = false; break;
+    case Change::Kind::kVerified: record.verified = static_cast<Verified>(change.number); break;
+    default: break;
+  }
+  record.last_use = Now();
+  return PutObject(txn, change.digest, record);
+}
+
+int IndexDb::ApplyChunk(MDB_txn* txn, const Change& change) {
+  ObjectRecord record;
+  int rc = GetObject(txn, change.digest, record);
+  if (rc != 0) return rc == MDB_NOTFOUND ? 0 : rc;
+  ChunkGroup group;
+  const std::uint64_t number = change.number / ChunkGroup::kChunks;
+  rc = GetGroup(txn, store_->table(Table::kChunks), record.serial, number, group);
+  if (rc != 0 && rc != MDB_NOTFOUND) return rc;
+  const std::uint64_t place = change.number % ChunkGroup::kChunks;
+  const std::uint64_t bit = std::uint64_t{1} << place;
+  const bool was = (group.present & bit) != 0;
+  const bool is = change.kind == Change::Kind::kPut;
+  group.present = is ? group.present | bit : group.present & ~bit;
+  group.hashes[place] = is ? change.hash : 0;
+  rc = PutGroup(txn, store_->table(Table::kChunks), record.serial, number, group);
+  if (rc != 0 || was == is) return rc;
+  const std::uint64_t bytes = ChunkBytes(record, change.number);
+  record.present_chunks += is ? 1 : std::uint64_t(-1);
+  record.present_bytes += is ? bytes : std::uint64_t(0) - bytes;
+  if (!is) record.verified = Verified::kNo;
+  return PutObject(txn, change.digest, record);
+}
+
+int IndexDb::ApplyReplace(MDB_txn* txn, const Change& change) {
+  ObjectRecord record;
+  int rc = GetObject(txn, change.digest, record);
+  if (rc == MDB_NOTFOUND) {
+    record.last_use = Now();
+    rc = NextSerial(txn, record.serial);
+  } else if (rc == 0) {
+    rc = RemoveChunks(txn, record.serial);
+  }
+  if (rc != 0) return rc;
+  record.id = change.id;
+  record.chunk_size_bytes = change.number;
+  record.dirty = false;
+  if (change.chunks.size() != record.present_chunks) record.verified = Verified::kNo;
+  record.present_chunks = change.chunks.size();
+  record.present_bytes = 0;
+  for (std::size_t i = 0; i < change.chunks.size();) {
+    const std::uint64_t number = change.chunks[i].index / ChunkGroup::kChunks;
+    ChunkGroup group;
+    for (; i < change.chunks.size() && change.chunks[i].index / ChunkGroup::kChunks == number;
+         ++i) {
+      const std::uint64_t place = change.chunks[i].index % ChunkGroup::kChunks;
+      group.present |= std::uint64_t{1} << place;
+      group.hashes[place] = change.chunks[i].hash;
+      record.present_bytes += ChunkBytes(record, change.chunks[i].index);
+    }
+    rc = PutGroup(txn, store_->table(Table::kChunks), record.serial, number, group);
+    if (rc != 0) return rc;
+  }
+  return PutObject(txn, change.digest, record);
+}
+
+int IndexDb::RemoveChunks(MDB_txn* txn, std::uint64_t serial) {
+  MDB_cursor* raw = nullptr;
+  if (const int rc = mdb_cursor_open(txn, store_->table(Table::kChunks), &raw); rc != 0) return rc;
+  const LmdbCursor cursor(raw);
+  const auto first = GroupKey(serial, 0);
+  for (;;) {
+    MDB_val key = Val(first.data(), first.size());
+    MDB_val value{};
+    int rc = mdb_cursor_get(raw, &key, &value, MDB_SET_RANGE);
+    if (rc == MDB_NOTFOUND) return 0;
+    if (rc != 0) return rc;
+    if (key.mv_size != first.size() || std::memcmp(key.mv_data, first.data(), 8) != 0) return 0;
+    rc = mdb_cursor_del(raw, 0);
+    if (rc != 0) return rc;
+  }
+}
+
+int IndexDb::NextSerial(MDB_txn* txn, std::uint64_t& serial) {
+  std::uint64_t last = 0;
+  const MDB_dbi meta = store_->table(Table::kMeta);
+  const int rc = GetNumber(txn, meta, "serial", last);
+  if (rc != 0 && rc != MDB_NOTFOUND) return rc;
+  serial = last + 1;
+  return PutNumber(txn, meta, "serial", serial);
+}
+
+int IndexDb::GetObject(MDB_txn* txn, const std::string& digest, ObjectRecord& record) const {
+  MDB_val key = Val(digest);
+  MDB_val value{};
+  if (const int rc = mdb_get(txn, store_->table(Table::kObjects), &key, &value); rc != 0) return rc;
+  auto decoded = DecodeObject(Bytes(value));
+  if (!decoded) return MDB_CORRUPTED;
+  record = std::move(*decoded);
+  return 0;
+}
+
+int IndexDb::PutObject(MDB_txn* txn, const std::string& digest, const ObjectRecord& record) {
+  const std::vector<std::byte> bytes = EncodeObject(record);
+  MDB_val key = Val(digest);
+  MDB_val value = Val(bytes.data(), bytes.size());
+  return mdb_put(txn, store_->table(Table::kObjects), &key, &value, 0);
+}
+
+}  // namespace modelfs::index

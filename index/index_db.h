@@ -1,0 +1,132 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "fetch/base/error.h"
+#include "fetch/base/mutex.h"
+#include "fetch/origin.h"
+#include "index/cache.h"
+#include "index/lmdb_store.h"
+
+namespace modelfs::index {
+
+/// What the index knows of an object. Owns all that it holds.
+struct ObjectRecord {
+  fetch::ObjectId id;
+  std::uint64_t serial = 0;
+  std::uint64_t chunk_size_bytes = 0;
+  std::uint64_t present_chunks = 0;
+  std::uint64_t present_bytes = 0;
+  std::int64_t last_use = 0;  ///< Seconds since the epoch.
+  bool dirty = false;         ///< Was being written when this was stored.
+  Verified verified = Verified::kNo;
+};
+
+struct IndexedChunk {
+  std::uint64_t index = 0;
+  std::uint64_t hash = 0;
+};
+
+/// The index: which objects and chunks are here. An accelerator that can be rebuilt: the map files
+/// are the truth.
+///
+/// Threads: queries from any thread, changes from any thread; changes are applied in order by the
+/// `index` thread, in one commit per 64 changes or 100 ms. Queries see committed changes.
+class IndexDb {
+ public:
+  /// `on_problem` gets each error of a commit, on the `index` thread.
+  /// Errors: as LmdbStore::Open; kInvalid for another format version.
+  static Result<std::unique_ptr<IndexDb>> Open(const std::filesystem::path& directory,
+                                               std::function<void(const Error&)> on_problem);
+  ~IndexDb();
+
+  /// True when it was made just now or never finished its rebuild: fill it with Replace for each
+  /// map file, then call MarkBuilt.
+  bool needs_rebuild() const { return needs_rebuild_; }
+
+  Result<std::optional<ObjectRecord>> FindObject(const std::string& digest) const;
+  Result<std::vector<ObjectRecord>> Objects() const;
+  /// The checksum of a present chunk.
+  Result<std::optional<std::uint64_t>> FindChunk(const std::string& digest,
+                                                 std::uint64_t index) const;
+
+  /// Notes that the object is being written; makes its record if there is none. `done` after the
+  /// commit, which is hastened, on the `index` thread.
+  void MarkDirty(const fetch::ObjectId& id, std::uint64_t chunk_size_bytes, Done<void> done);
+  void MarkClean(const std::string& digest);
+  void SetVerified(const std::string& digest, Verified verified);
+  void Touch(const std::string& digest);
+  void PutChunk(const std::string& digest, std::uint64_t index, std::uint64_t hash);
+  void DropChunk(const std::string& digest, std::uint64_t index);
+  /// Sets an object to exactly `chunks` (ascending), clean.
+  void Replace(const fetch::ObjectId& id, std::uint64_t chunk_size_bytes,
+               std::vector<IndexedChunk> chunks);
+  void Remove(const std::string& digest);
+  void MarkBuilt();
+
+  /// `done` when all that was asked for before is committed.
+  void Flush(Done<void> done);
+  /// Commits what is queued, closes the environment. Called once, before the destructor.
+  void Stop();
+
+ private:
+  struct Change {
+    enum class Kind : std::uint8_t {
+      kDirty,
+      kClean,
+      kVerified,
+      kTouch,
+      kPut,
+      kDrop,
+      kReplace,
+      kRemove,
+      kBuilt,
+      kFlush
+    };
+    Kind kind = Kind::kFlush;
+    std::string digest;
+    fetch::ObjectId id;
+    std::uint64_t number = 0;  ///< Chunk index, chunk size, or verified.
+    std::uint64_t hash = 0;
+    std::vector<IndexedChunk> chunks;
+    Done<void> done;
+  };
+
+  IndexDb(std::unique_ptr<LmdbStore> store, std::function<void(const Error&)> on_problem);
+  Result<void> Prepare();
+  void Enqueue(Change change, bool urgent) EXCLUDES(mutex_);
+  void Run();
+  void Commit(std::deque<Change>& batch);
+  int Apply(MDB_txn* txn, const Change& change);
+  int ApplyToObject(MDB_txn* txn, const Change& change);
+  int ApplyReplace(MDB_txn* txn, const Change& change);
+  int ApplyChunk(MDB_txn* txn, const Change& change);
+  int RemoveChunks(MDB_txn* txn, std::uint64_t serial);
+  int NextSerial(MDB_txn* txn, std::uint64_t& serial);
+  int GetObject(MDB_txn* txn, const std::string& digest, ObjectRecord& record) const;
+  int PutObject(MDB_txn* txn, const std::string& digest, const ObjectRecord& record);
+
+  const std::unique_ptr<LmdbStore> store_;
+  const std::function<void(const Error&)> on_problem_;
+  bool needs_rebuild_ = false;
+
+  Mutex mutex_;
+  CondVar wake_;
+  std::deque<Change> queue_ GUARDED_BY(mutex_);
+  bool urgent_ GUARDED_BY(mutex_) = false;
+  bool stopping_ GUARDED_BY(mutex_) = false;
+  std::thread thread_;
+};
+
+}  // namespace modelfs::index

@@ -1,0 +1,201 @@
+#include "index/lmdb_store.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include <cerrno>
+#include <optional>
+#include <system_error>
+#include <vector>
+
+namespace modelfs::index {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kFirstMap = std::size_t{256} << 20;
+constexpr std::size_t kLargestMap = std::size_t{64} << 30;
+constexpr std::size_t kStampBlock = std::size_t{1} << 20;
+
+struct Stamp {
+  std::uint64_t size = 0;
+  std::uint64_t hash = 0;
+  friend bool operator==(const Stamp&, const Stamp&) = default;
+};
+
+std::optional<Stamp> StampOf(const fs::path& data) {
+  const Fd fd(::open(data.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return std::nullopt;
+  const Handle<XXH3_state_t, XXH3_freeState> state(XXH3_createState());
+  XXH3_64bits_reset(state.get());
+  std::vector<std::byte> block(kStampBlock);
+  Stamp stamp;
+  for (;;) {
+    const ssize_t n = ::read(fd.get(), block.data(), block.size());
+    if (n < 0) return std::nullopt;
+    if (n == 0) break;
+    XXH3_64bits_update(state.get(), block.data(), static_cast<std::size_t>(n));
+    stamp.size += static_cast<std::uint64_t>(n);
+  }
+  stamp.hash = XXH3_64bits_digest(state.get());
+  return stamp;
+}
+
+/// Nullopt when there is none, as after a kill.
+std::optional<Stamp> ReadStamp(const fs::path& file) {
+  const Fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  Stamp stamp;
+  if (!fd || ::read(fd.get(), &stamp, sizeof stamp) != sizeof stamp) return std::nullopt;
+  return stamp;
+}
+
+void WriteStamp(const fs::path& file, const Stamp& stamp) {
+  const Fd fd(::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  if (fd && ::write(fd.get(), &stamp, sizeof stamp) != sizeof stamp) ::unlink(file.c_str());
+}
+
+void MoveAside(const fs::path& directory) {
+  std::error_code ignored;
+  // One generation is enough to look into; older ones only take space.
+  fs::rename(directory / "data.mdb", directory / "data.mdb.damaged", ignored);
+  fs::remove(directory / "lock.mdb", ignored);
+  fs::remove(directory / "stamp", ignored);
+}
+
+}  // namespace
+
+std::unexpected<Error> LmdbError(std::string_view operation, int rc) {
+  const Errc code = [rc] {
+    switch (rc) {
+      case MDB_NOTFOUND: return Errc::kNotFound;
+      case MDB_MAP_FULL: return Errc::kNoSpace;
+      case MDB_CORRUPTED:
+      case MDB_PAGE_NOTFOUND:
+      case MDB_PANIC:
+      case MDB_INVALID:
+      case MDB_VERSION_MISMATCH:
+      case MDB_INCOMPATIBLE:
+      case MDB_BAD_VALSIZE: return Errc::kCorrupt;
+      default: return rc > 0 ? FromErrno(rc) : Errc::kIo;
+    }
+  }();
+  return Fail(code, fmt::format("index {}: {}", operation, mdb_strerror(rc)));
+}
+
+Result<std::unique_ptr<LmdbStore>> LmdbStore::Open(const fs::path& directory) {
+  std::error_code error;
+  fs::create_directories(directory, error);
+  if (error) {
+    return FailErrno(error.value(), fmt::format("create {}", directory.string()));
+  }
+  const fs::path stamp_file = directory / "stamp";
+  if (const auto stamp = ReadStamp(stamp_file); stamp) {
+    ::unlink(stamp_file.c_str());
+    if (StampOf(directory / "data.mdb") != stamp) {
+      spdlog::warn(
+          "index.damaged directory={} reason=\"changed since it was closed\" "
+          "mend=\"rebuilt from the map files\"",
+          directory.string());
+      MoveAside(directory);
+    }
+  }
+  std::unique_ptr<LmdbStore> store(new LmdbStore(directory));
+  auto opened = store->TryOpen();
+  if (!opened && opened.error().code != Errc::kDenied && opened.error().code != Errc::kNoSpace) {
+    spdlog::warn("index.damaged directory={} reason=\"{}\" mend=\"rebuilt from the map files\"",
+                 directory.string(), opened.error().what);
+    store->env_.reset();
+    MoveAside(directory);
+    opened = store->TryOpen();
+  }
+  if (!opened) return std::unexpected(std::move(opened.error()));
+  return store;
+}
+
+Result<void> LmdbStore::TryOpen() {
+  MDB_env* raw = nullptr;
+  if (const int rc = mdb_env_create(&raw); rc != 0) return LmdbError("create", rc);
+  env_.reset(raw);
+  mdb_env_set_maxdbs(raw, 3);
+  mdb_env_set_mapsize(raw, kFirstMap);
+  if (const int rc = mdb_env_open(raw, directory_.c_str(), MDB_NOTLS | MDB_NOMETASYNC, 0600);
+      rc != 0) {
+    return LmdbError(fmt::format("open {}", directory_.string()), rc);
+  }
+  // A cut file would be a SIGBUS at the first touch of the missing pages.
+  MDB_envinfo info{};
+  MDB_stat stat{};
+  mdb_env_info(raw, &info);
+  mdb_env_stat(raw, &stat);
+  struct ::stat file{};
+  mdb_filehandle_t fd{};
+  mdb_env_get_fd(raw, &fd);
+  const std::uint64_t needed = (info.me_last_pgno + 1) * stat.ms_psize;
+  if (::fstat(fd, &file) != 0 ||
+      (info.me_last_pgno > 1 && static_cast<std::uint64_t>(file.st_size) < needed)) {
+    return Fail(Errc::kCorrupt, "data.mdb is cut short");
+  }
+  return Write([this](MDB_txn* txn) {
+    constexpr std::array<const char*, 3> kNames{"meta", "objects", "chunks"};
+    for (std::size_t i = 0; i < kNames.size(); ++i) {
+      if (const int rc = mdb_dbi_open(txn, kNames[i], MDB_CREATE, &tables_[i]); rc != 0) return rc;
+    }
+    return 0;
+  });
+}
+
+Result<void> LmdbStore::Read(const Body& body) const {
+  const MutexLock lock(growing_);
+  if (!env_) return Fail(Errc::kCancelled, "index: closed");
+  MDB_txn* raw = nullptr;
+  if (const int rc = mdb_txn_begin(env_.get(), nullptr, MDB_RDONLY, &raw); rc != 0) {
+    return LmdbError("begin", rc);
+  }
+  const LmdbTxn txn(raw);
+  if (const int rc = body(raw); rc != 0) return LmdbError("read", rc);
+  return {};
+}
+
+Result<void> LmdbStore::Write(const Body& body) {
+  for (;;) {
+    MDB_txn* raw = nullptr;
+    if (const int rc = mdb_txn_begin(env_.get(), nullptr, 0, &raw); rc != 0) {
+      return LmdbError("begin", rc);
+    }
+    LmdbTxn txn(raw);
+    int rc = body(raw);
+    if (rc == 0) rc = mdb_txn_commit(txn.release());
+    if (rc == 0) return {};
+    if (rc != MDB_MAP_FULL) return LmdbError("write", rc);
+    txn.reset();
+    if (auto grown = Grow(); !grown) return grown;
+  }
+}
+
+Result<void> LmdbStore::Grow() {
+  const MutexLock lock(growing_);
+  MDB_envinfo info{};
+  mdb_env_info(env_.get(), &info);
+  if (info.me_mapsize >= kLargestMap) return LmdbError("grow", MDB_MAP_FULL);
+  if (const int rc = mdb_env_set_mapsize(env_.get(), info.me_mapsize * 2); rc != 0) {
+    return LmdbError("grow", rc);
+  }
+  spdlog::info("index.grown bytes={}", info.me_mapsize * 2);
+  return {};
+}
+
+void LmdbStore::Close() {
+  const MutexLock lock(growing_);
+  if (!env_) return;
+  static_cast<void>(mdb_env_sync(env_.get(), 1));
+  env_.reset();
+  if (const auto stamp = StampOf(directory_ / "data.mdb"); stamp) {
+    WriteStamp(directory_ / "stamp", *stamp);
+  }
+}
+
+}  // namespace modelfs::index

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <memory>
+
+#include "fetch/base/mutex.h"
+#include "index/cache.h"
+
+namespace modelfs::index {
+
+/// Someone with chunks to fetch that no reader waits for yet.
+class Prefetcher {
+ public:
+  enum class Outcome : std::uint8_t {
+    kStarted,    ///< One request is under way; there may be more to do.
+    kNothing,    ///< No wish of this priority is left.
+    kNoBuffers,  ///< Would have, but the buffers are in use.
+  };
+  virtual ~Prefetcher() = default;
+  /// Starts at most one request. Called with no lock held.
+  virtual Outcome StartPrefetch(Priority priority) = 0;
+};
+
+/// Decides when the next read-ahead request may start: so many at once, over all objects, the more
+/// urgent first, objects in turn. Requests that a reader waits for do not pass through here.
+///
+/// Threads: any. No lock is held while a Prefetcher is called.
+class Loader {
+ public:
+  static constexpr int kMostInFlight = 8;
+  static constexpr int kMostBackground = 2;
+
+  /// `who` has wishes of `priority`.
+  void Wake(std::shared_ptr<Prefetcher> who, Priority priority) EXCLUDES(mutex_);
+  /// A request that StartPrefetch began is over.
+  void Finished() EXCLUDES(mutex_);
+  /// Buffers came back.
+  void RoomAgain() { Pump(); }
+  /// Forgets all wishes; starts nothing any more.
+  void Close() EXCLUDES(mutex_);
+
+ private:
+  struct Turn {
+    std::shared_ptr<Prefetcher> who;
+    Priority priority = Priority::kNear;
+  };
+
+  void Pump() EXCLUDES(mutex_);
+  bool Next(Turn& turn) REQUIRES(mutex_);
+  void Queue(std::shared_ptr<Prefetcher> who, Priority priority) REQUIRES(mutex_);
+
+  Mutex mutex_;
+  std::array<std::deque<std::shared_ptr<Prefetcher>>, 4> queues_ GUARDED_BY(mutex_);
+  int in_flight_ GUARDED_BY(mutex_) = 0;
+  bool pumping_ GUARDED_BY(mutex_) = false;
+  bool again_ GUARDED_BY(mutex_) = false;
+  bool closed_ GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace modelfs::index

@@ -1,0 +1,146 @@
+#include "index/local_object.h"
+
+#include <utility>
+
+namespace modelfs::index {
+
+LocalObject::LocalObject(std::shared_ptr<Core> core, fetch::ObjectId id, std::string digest)
+    : core_(std::move(core)),
+      id_(std::move(id)),
+      digest_(std::move(digest)),
+      chunks_(id_.size_bytes, core_->tier.chunk_size_bytes()),
+      read_ahead_({.chunk_bytes = chunks_.chunk_size(), .object_bytes = id_.size_bytes}) {}
+
+LocalObject::~LocalObject() { MarkClean(); }
+
+void LocalObject::Load() {
+  auto files = core_->tier.OpenObject(id_);
+  auto record = core_->db->FindObject(digest_);
+  std::vector<IndexedChunk> present;
+  Result<void> read;
+  if (files) {
+    read = files->map.ReadAll(
+        [&](std::uint64_t index, const MapRecord& r) { present.push_back({index, r.xxh3}); });
+  }
+  if (!files && files.error().code != Errc::kNotFound) {
+    core_->problems.Note("cache.open_failed", files.error());
+  }
+  if (!read) core_->problems.Note("cache.map_unreadable", read.error());
+  const bool known = record && record->has_value();
+  const std::uint64_t indexed = known ? (*record)->present_chunks : 0;
+  // The map wins.
+  if (indexed != present.size()) {
+    core_->db->Replace(id_, chunks_.chunk_size(), present);
+  }
+  std::vector<std::move_only_function<void()>> queued;
+  {
+    const MutexLock lock(mutex_);
+    for (const IndexedChunk& c : present) chunks_.Restore(c.index, c.hash);
+    if (files) {
+      files_.emplace(std::move(*files));
+      data_fd_.store(files_->data.get(), std::memory_order_release);
+    }
+    if (known) {
+      accounted_bytes_ = (*record)->present_bytes;
+      if (chunks_.whole()) verified_ = (*record)->verified;
+    }
+    Account();
+    loaded_.store(true, std::memory_order_release);
+    queued.swap(queued_);
+    loaded_condition_.NotifyAll();
+  }
+  for (auto& action : queued) action();
+}
+
+void LocalObject::Account() {
+  const std::uint64_t now = chunks_.present_bytes();
+  core_->counters.cached_bytes.fetch_add(now - accounted_bytes_, std::memory_order_relaxed);
+  accounted_bytes_ = now;
+}
+
+void LocalObject::AwaitLoaded() {
+  const MutexLock lock(mutex_);
+  while (!loaded_.load(std::memory_order_acquire)) loaded_condition_.Wait(mutex_);
+}
+
+void LocalObject::SetOrigin(std::shared_ptr<fetch::Origin> origin) {
+  std::shared_ptr<fetch::Origin> old;  // May be the last reference: not under the lock.
+  const MutexLock lock(mutex_);
+  changed_.reset();
+  old = std::exchange(origin_, std::move(origin));
+}
+
+std::shared_ptr<fetch::Origin> LocalObject::origin() const {
+  const MutexLock lock(mutex_);
+  return origin_;
+}
+
+ObjectStatus LocalObject::Status() const {
+  ObjectStatus status{.id = id_,
+                      .cached_bytes = chunks_.present_bytes(),
+                      .whole = loaded_.load(std::memory_order_acquire) && chunks_.whole()};
+  const MutexLock lock(mutex_);
+  status.verified = status.whole ? verified_ : Verified::kNo;
+  return status;
+}
+
+void LocalObject::Shutdown() {
+  std::vector<ReadPiece> pieces;
+  std::vector<Done<void>> whole;
+  std::vector<std::move_only_function<void()>> queued;
+  {
+    const MutexLock lock(mutex_);
+    closed_ = true;
+    queued.swap(queued_);
+    whole.swap(whole_waiters_);
+    for (auto& wishes : wishes_) wishes.clear();
+    for (auto it = loads_.begin(); it != loads_.end();) {
+      ChunkLoad& load = *it->second;
+      for (ReadPiece& piece : load.waiters) pieces.push_back(std::move(piece));
+      load.waiters.clear();
+      if (load.filled == load.size_bytes) {
+        ++it;  // On its way to the disk.
+      } else {
+        chunks_.Move(load.chunk, ChunkState::kAbsent);
+        it = loads_.erase(it);
+      }
+    }
+    for (auto& [chunk, waiting] : checks_) {
+      for (ReadPiece& piece : waiting) pieces.push_back(std::move(piece));
+      waiting.clear();
+    }
+  }
+  for (auto& action : queued) action();  // They see that it is closed.
+  for (const ReadPiece& piece : pieces) {
+    piece.op->Finish(Error{Errc::kCancelled, "read: shutting down"});
+  }
+  for (auto& done : whole) done(Fail(Errc::kCancelled, "fetch: shutting down"));
+}
+
+void LocalObject::MarkClean() {
+  {
+    const MutexLock lock(mutex_);
+    if (files_state_ != FilesState::kReady) return;
+    files_state_ = FilesState::kIdle;
+  }
+  core_->db->MarkClean(digest_);
+}
+
+std::optional<std::uint64_t> LocalObject::ExpectedHash(std::uint64_t chunk) const {
+  const MutexLock lock(mutex_);
+  if (chunks_.State(chunk) != ChunkState::kPresent) return std::nullopt;
+  return chunks_.Hash(chunk);
+}
+
+void LocalObject::ReportBad(std::uint64_t chunk) { Quarantine(chunk, {}); }
+
+void LocalObject::MarkVerified() {
+  {
+    const MutexLock lock(mutex_);
+    if (!chunks_.whole()) return;
+    if (verified_ == Verified::kNo) verified_ = Verified::kSelf;
+  }
+  core_->db->SetVerified(digest_, Verified::kSelf);
+}
+
+}  // namespace modelfs::index

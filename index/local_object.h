@@ -1,0 +1,165 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "fetch/base/mutex.h"
+#include "index/cache.h"
+#include "index/chunk_map.h"
+#include "index/core.h"
+#include "index/flight.h"
+#include "index/read_ahead.h"
+#include "index/read_op.h"
+
+namespace modelfs::index {
+
+/// One object of the local tier: routes reads, starts flights, stores what arrives.
+///
+/// Threads: any. One mutex guards chunk states, loads and wishes; no callback, copy, hash, I/O or
+/// request happens under it: what is to be done is gathered in Actions and run after.
+/// Lifetime: kept alive by whoever holds it, by its flights and by disk operations in progress.
+/// Split over local_object.cc (life), _read.cc (reads and checks), _fetch.cc (wishes and flights)
+/// and _store.cc (files).
+class LocalObject final : public CachedObject,
+                          public Prefetcher,
+                          public std::enable_shared_from_this<LocalObject> {
+ public:
+  LocalObject(std::shared_ptr<Core> core, fetch::ObjectId id, std::string digest);
+  ~LocalObject() override;
+
+  // CachedObject
+  const fetch::ObjectId& id() const override { return id_; }
+  void Read(std::uint64_t offset, std::span<std::byte> dst, Done<std::size_t> done) override;
+  std::optional<std::size_t> TryReadNow(std::uint64_t offset, std::span<std::byte> dst) override;
+  void Want(ByteRange range, Priority priority) override;
+  void FetchAll(Priority priority, Done<void> done) override;
+  ObjectStatus Status() const override;
+
+  // For the cache.
+  /// Reads the map; runs what queued behind that. Once, on the `open` thread.
+  void Load() EXCLUDES(mutex_);
+  /// Makes `origin` the one to fetch from; an earlier "changed" verdict is forgotten.
+  void SetOrigin(std::shared_ptr<fetch::Origin> origin) EXCLUDES(mutex_);
+  /// Fails all who wait with kCancelled; what has arrived whole still goes to disk.
+  void Shutdown() EXCLUDES(mutex_);
+  /// Notes in the index that nothing is being written. Requires: all disk operations are over.
+  void MarkClean() EXCLUDES(mutex_);
+  const std::string& digest() const { return digest_; }
+
+  // For the verifier.
+  const ChunkMap& chunks() const { return chunks_; }
+  /// Waits until Load is over. Not on the `open` thread.
+  void AwaitLoaded() EXCLUDES(mutex_);
+  std::optional<std::uint64_t> ExpectedHash(std::uint64_t chunk) const EXCLUDES(mutex_);
+  int data_fd() const { return data_fd_.load(std::memory_order_acquire); }
+  /// Takes a chunk whose bytes on disk are wrong out of use.
+  void ReportBad(std::uint64_t chunk) EXCLUDES(mutex_);
+  /// All chunks were read back and found equal.
+  void MarkVerified() EXCLUDES(mutex_);
+
+  // Prefetcher
+  Outcome StartPrefetch(Priority priority) override;
+
+  // For Flight, on the origin's thread.
+  Core& core() const { return *core_; }
+  std::shared_ptr<fetch::Origin> origin() const EXCLUDES(mutex_);
+  /// Gives `load` its buffer. False when the bytes are not wanted any more.
+  bool Supply(ChunkLoad& load, Reservation& reservation) EXCLUDES(mutex_);
+  /// The first `filled` bytes of the buffer are there.
+  void Arrived(const std::shared_ptr<ChunkLoad>& load, std::uint64_t filled) EXCLUDES(mutex_);
+  /// The chunk is full and goes to disk.
+  void Complete(const std::shared_ptr<ChunkLoad>& load, std::uint64_t hash) EXCLUDES(mutex_);
+  /// The request is over; loads that are not full are absent again.
+  void Landed(const std::vector<std::shared_ptr<ChunkLoad>>& loads, const Result<void>& result)
+      EXCLUDES(mutex_);
+
+ private:
+  /// Chunks [next, end) that someone will want.
+  struct Wish {
+    std::uint64_t owner = 0;  ///< A read-ahead cursor; 0: nobody in particular.
+    std::uint64_t next = 0;
+    std::uint64_t end = 0;
+  };
+  enum class FilesState : std::uint8_t {
+    kIdle,       ///< Not marked dirty in the index; perhaps no files yet.
+    kPreparing,  ///< Files are being made, the mark is under way.
+    kReady,      ///< Chunks may be written.
+  };
+  using Loads = std::vector<std::shared_ptr<ChunkLoad>>;
+  static constexpr std::chrono::seconds kStoreRetry{5};
+
+  // local_object_read.cc
+  void Route(const std::vector<ReadPiece>& pieces, Actions& actions) REQUIRES(mutex_);
+  bool RoutePresent(const ReadPiece& piece, Actions& actions) REQUIRES(mutex_);
+  void RouteLoad(const ReadPiece& piece, Actions& actions) REQUIRES(mutex_);
+  std::vector<ReadPiece> Split(const std::shared_ptr<ReadOp>& op, std::uint64_t offset,
+                               std::span<std::byte> dst) const;
+  void ReadFromDisk(std::vector<ReadPiece> run);
+  void StartCheck(std::uint64_t chunk, Reservation reservation);
+  void FinishCheck(std::uint64_t chunk, const std::byte* data, bool sound);
+  void Quarantine(std::uint64_t chunk, std::vector<ReadPiece> pieces);
+  void Quarantined(std::uint64_t chunk, const Result<void>& erased);
+  void NoteRead(ByteRange read, Actions& actions) REQUIRES(mutex_);
+
+  // local_object_fetch.cc
+  void AddDemand(const std::vector<std::uint64_t>& absent, Actions& actions) REQUIRES(mutex_);
+  std::shared_ptr<Flight> MakeFlight(std::uint64_t first, std::uint64_t end,
+                                     Flight::Purpose purpose) REQUIRES(mutex_);
+  void AddWish(Priority priority, Wish wish) REQUIRES(mutex_);
+  bool NextRun(Wish& wish, std::uint64_t most, std::uint64_t& first, std::uint64_t& end) const
+      REQUIRES(mutex_);
+  void SettleWhole(const Result<void>& last, Actions& actions) REQUIRES(mutex_);
+  bool StoreBroken() const REQUIRES(mutex_) {
+    return std::chrono::steady_clock::now() < store_broken_until_;
+  }
+
+  // local_object_store.cc
+  void Store(std::shared_ptr<ChunkLoad> load) EXCLUDES(mutex_);
+  void PrepareFiles() EXCLUDES(mutex_);
+  void FilesReady(const Result<void>& made) EXCLUDES(mutex_);
+  void WriteData(const std::shared_ptr<ChunkLoad>& load);
+  void WriteRecord(const std::shared_ptr<ChunkLoad>& load);
+  void Stored(const std::shared_ptr<ChunkLoad>& load);
+  void NotStored(const std::shared_ptr<ChunkLoad>& load, const Error& error);
+  void Account() REQUIRES(mutex_);
+
+  const std::shared_ptr<Core> core_;
+  const fetch::ObjectId id_;
+  const std::string digest_;
+  ChunkMap chunks_;
+  std::atomic<bool> loaded_{false};
+  std::atomic<int> data_fd_{-1};
+  std::atomic<bool> direct_broken_{false};
+
+  /// Lock order: object, then the leaves (pool, loader, index queue, task thread, disk queue).
+  mutable Mutex mutex_;
+  CondVar loaded_condition_;
+  bool closed_ GUARDED_BY(mutex_) = false;
+  std::shared_ptr<fetch::Origin> origin_ GUARDED_BY(mutex_);
+  std::vector<std::move_only_function<void()>> queued_ GUARDED_BY(mutex_);  ///< Until loaded.
+  std::unordered_map<std::uint64_t, std::shared_ptr<ChunkLoad>> loads_ GUARDED_BY(mutex_);
+  /// Chunks whose bytes on disk are being checked or struck out, and who waits for that.
+  std::unordered_map<std::uint64_t, std::vector<ReadPiece>> checks_ GUARDED_BY(mutex_);
+  std::unordered_map<std::uint64_t, int> suspects_ GUARDED_BY(mutex_);  ///< Mismatches so far.
+  std::array<std::vector<Wish>, 4> wishes_ GUARDED_BY(mutex_);
+  std::size_t turn_ GUARDED_BY(mutex_) = 0;
+  ReadAhead read_ahead_ GUARDED_BY(mutex_);
+  std::vector<Done<void>> whole_waiters_ GUARDED_BY(mutex_);
+  std::optional<Error> changed_ GUARDED_BY(mutex_);
+  Verified verified_ GUARDED_BY(mutex_) = Verified::kNo;
+  std::uint64_t accounted_bytes_ GUARDED_BY(mutex_) = 0;
+  FilesState files_state_ GUARDED_BY(mutex_) = FilesState::kIdle;
+  Loads unstored_ GUARDED_BY(mutex_);  ///< Full, waiting for the files.
+  std::chrono::steady_clock::time_point store_broken_until_ GUARDED_BY(mutex_);
+  /// Set once, before data_fd_; then constant.
+  std::optional<ObjectFiles> files_;
+};
+
+}  // namespace modelfs::index

@@ -1,0 +1,214 @@
+#include <algorithm>
+#include <utility>
+
+#include "index/local_object.h"
+
+namespace modelfs::index {
+
+void LocalObject::Want(ByteRange range, Priority priority) {
+  range = range.Intersect({0, id_.size_bytes});
+  if (range.empty()) return;
+  {
+    const MutexLock lock(mutex_);
+    if (closed_) return;
+    if (!loaded_.load(std::memory_order_acquire)) {
+      queued_.emplace_back(
+          [self = shared_from_this(), range, priority] { self->Want(range, priority); });
+      return;
+    }
+    const std::uint64_t first = chunks_.IndexOf(range.begin);
+    AddWish(priority, {.owner = 0, .next = first, .end = chunks_.IndexOf(range.end - 1) + 1});
+  }
+  core_->loader.Wake(shared_from_this(), priority);
+}
+
+void LocalObject::FetchAll(Priority priority, Done<void> done) {
+  Actions actions;
+  {
+    const MutexLock lock(mutex_);
+    if (!closed_ && !loaded_.load(std::memory_order_acquire)) {
+      auto shared = std::make_shared<Done<void>>(std::move(done));
+      queued_.emplace_back([self = shared_from_this(), priority, shared] {
+        self->FetchAll(priority, std::move(*shared));
+      });
+      return;
+    }
+    whole_waiters_.push_back(std::move(done));
+    if (closed_) {
+      SettleWhole(Fail(Errc::kCancelled, "fetch: shutting down"), actions);
+    } else if (changed_) {
+      SettleWhole(std::unexpected(*changed_), actions);
+    } else {
+      AddWish(priority, {.owner = 0, .next = 0, .end = chunks_.count()});
+      SettleWhole({}, actions);
+    }
+    actions.Add(
+        [self = shared_from_this(), priority] { self->core_->loader.Wake(self, priority); });
+  }
+  actions.Run();
+}
+
+void LocalObject::AddWish(Priority priority, Wish wish) {
+  auto& wishes = wishes_[static_cast<std::size_t>(priority)];
+  for (Wish& w : wishes) {
+    if (wish.owner != 0 && w.owner == wish.owner) {
+      w.end = std::max(w.end, wish.end);
+      w.next = std::max(w.next, wish.next);
+      return;
+    }
+    if (wish.owner == 0 && w.owner == 0 && w.next <= wish.next && wish.end <= w.end) return;
+  }
+  wishes.push_back(wish);
+}
+
+/// Finds the next absent chunks of a wish; false when there are none left.
+bool LocalObject::NextRun(Wish& wish, std::uint64_t most, std::uint64_t& first,
+                          std::uint64_t& end) const {
+  while (wish.next < wish.end && chunks_.State(wish.next) != ChunkState::kAbsent) ++wish.next;
+  if (wish.next >= wish.end) return false;
+  first = end = wish.next;
+  while (end < wish.end && end - first < most && chunks_.State(end) == ChunkState::kAbsent) ++end;
+  return true;
+}
+
+Prefetcher::Outcome LocalObject::StartPrefetch(Priority priority) {
+  const std::uint64_t share = std::max<std::size_t>(1, core_->buffers->limit() / 8);
+  const std::uint64_t most = std::min(core_->fetch_size.Chunks(), share);
+  std::shared_ptr<Flight> flight;
+  Reservation reservation;
+  {
+    const MutexLock lock(mutex_);
+    auto& wishes = wishes_[static_cast<std::size_t>(priority)];
+    if (closed_ || changed_ || StoreBroken()) wishes.clear();
+    while (!wishes.empty()) {
+      Wish& wish = wishes[turn_ % wishes.size()];
+      std::uint64_t first = 0;
+      std::uint64_t end = 0;
+      if (!NextRun(wish, most, first, end)) {
+        wishes.erase(wishes.begin() + static_cast<std::ptrdiff_t>(turn_ % wishes.size()));
+        continue;
+      }
+      reservation = core_->buffers->TryReserve(end - first);
+      if (reservation.count() == 0) return Outcome::kNoBuffers;
+      end = first + reservation.count();
+      wish.next = end;
+      ++turn_;
+      for (std::uint64_t chunk = first; chunk < end; ++chunk) {
+        auto load = std::make_shared<ChunkLoad>();
+        load->chunk = chunk;
+        load->size_bytes = chunks_.RangeOf(chunk).size();
+        chunks_.Move(chunk, ChunkState::kFetching);
+        loads_.emplace(chunk, std::move(load));
+      }
+      flight = MakeFlight(first, end, Flight::Purpose::kPrefetch);
+      break;
+    }
+  }
+  if (!flight) return Outcome::kNothing;
+  flight->Start(std::move(reservation));
+  return Outcome::kStarted;
+}
+
+/// `absent`: chunks that were just given loads, ascending. Adjacent ones share a request.
+void LocalObject::AddDemand(const std::vector<std::uint64_t>& absent, Actions& actions) {
+  const std::uint64_t half = std::max<std::size_t>(1, core_->buffers->limit() / 2);
+  const std::uint64_t most =
+      std::min<std::uint64_t>(half, std::max<std::uint64_t>(1, (16u << 20) / chunks_.chunk_size()));
+  for (std::size_t i = 0; i < absent.size();) {
+    std::size_t j = i + 1;
+    while (j < absent.size() && absent[j] == absent[j - 1] + 1 && j - i < most) ++j;
+    auto flight = MakeFlight(absent[i], absent[j - 1] + 1, Flight::Purpose::kDemand);
+    actions.Add([flight] { flight->Start(Reservation()); });
+    i = j;
+  }
+}
+
+std::shared_ptr<Flight> LocalObject::MakeFlight(std::uint64_t first, std::uint64_t end,
+                                                Flight::Purpose purpose) {
+  Loads loads;
+  loads.reserve(end - first);
+  for (std::uint64_t chunk = first; chunk < end; ++chunk) loads.push_back(loads_.at(chunk));
+  const ByteRange range{chunks_.RangeOf(first).begin, chunks_.RangeOf(end - 1).end};
+  return std::make_shared<Flight>(shared_from_this(), purpose, range, std::move(loads));
+}
+
+bool LocalObject::Supply(ChunkLoad& load, Reservation& reservation) {
+  Buffer buffer = reservation.Take();
+  const MutexLock lock(mutex_);
+  if (closed_) return false;
+  load.buffer = std::move(buffer);
+  return true;
+}
+
+void LocalObject::Arrived(const std::shared_ptr<ChunkLoad>& load, std::uint64_t filled) {
+  std::vector<ReadPiece> served;
+  {
+    const MutexLock lock(mutex_);
+    load->filled = filled;
+    auto& waiters = load->waiters;
+    const auto waits = std::partition(waiters.begin(), waiters.end(),
+                                      [&](const ReadPiece& p) { return p.end() > filled; });
+    served.assign(std::make_move_iterator(waits), std::make_move_iterator(waiters.end()));
+    waiters.erase(waits, waiters.end());
+  }
+  for (const ReadPiece& piece : served) {
+    piece.CopyFrom(load->buffer.data());
+    piece.op->Finish();
+  }
+}
+
+void LocalObject::Complete(const std::shared_ptr<ChunkLoad>& load, std::uint64_t hash) {
+  {
+    const MutexLock lock(mutex_);
+    // Shut down in between, and already absent?
+    const auto it = loads_.find(load->chunk);
+    if (it == loads_.end() || it->second != load) return;
+    load->hash = hash;
+  }
+  Store(load);
+}
+
+void LocalObject::Landed(const Loads& loads, const Result<void>& result) {
+  Actions actions;
+  {
+    const MutexLock lock(mutex_);
+    if (!result && result.error().code == Errc::kChanged) {
+      changed_ = result.error();
+      for (auto& wishes : wishes_) wishes.clear();
+    }
+    for (const std::shared_ptr<ChunkLoad>& load : loads) {
+      const auto it = loads_.find(load->chunk);
+      if (it == loads_.end() || it->second != load || load->filled == load->size_bytes) continue;
+      loads_.erase(it);
+      chunks_.Move(load->chunk, ChunkState::kAbsent);
+      for (ReadPiece& piece : load->waiters) {
+        actions.Add([op = std::move(piece.op), error = result.error()] { op->Finish(error); });
+      }
+      load->waiters.clear();  // The buffer stays: somebody may be copying what had arrived.
+    }
+    SettleWhole(result, actions);
+  }
+  actions.Run();
+}
+
+/// Answers those who wait for the whole object: it is whole, or `last` failed.
+void LocalObject::SettleWhole(const Result<void>& last, Actions& actions) {
+  if (whole_waiters_.empty()) return;
+  if (last && !chunks_.whole()) {
+    // Nothing under way and nothing wished for: a chunk was lost meanwhile. Look again.
+    const bool wished = std::any_of(wishes_.begin(), wishes_.end(),
+                                    [](const auto& wishes) { return !wishes.empty(); });
+    if (loads_.empty() && checks_.empty() && !wished && !closed_) {
+      AddWish(Priority::kPlan, {.owner = 0, .next = 0, .end = chunks_.count()});
+      actions.Add([self = shared_from_this()] { self->core_->loader.Wake(self, Priority::kPlan); });
+    }
+    return;
+  }
+  auto waiters = std::make_shared<std::vector<Done<void>>>();
+  waiters->swap(whole_waiters_);
+  actions.Add([waiters, last] {
+    for (Done<void>& done : *waiters) done(last);
+  });
+}
+
+}  // namespace modelfs::index

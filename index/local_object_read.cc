@@ -1,0 +1,284 @@
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <xxhash.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "index/local_object.h"
+
+namespace modelfs::index {
+
+void LocalObject::Read(std::uint64_t offset, std::span<std::byte> dst, Done<std::size_t> done) {
+  if (offset >= id_.size_bytes || dst.empty()) return done(std::size_t{0});
+  dst = dst.first(std::min<std::uint64_t>(dst.size(), id_.size_bytes - offset));
+  auto op = std::make_shared<ReadOp>(dst.size(), std::move(done));
+  Actions actions;
+  {
+    const MutexLock lock(mutex_);
+    if (closed_) {
+      actions.Add([op] { op->Finish(Error{Errc::kCancelled, "read: shutting down"}); });
+    } else if (!loaded_.load(std::memory_order_acquire)) {
+      queued_.emplace_back([self = shared_from_this(), op, offset, dst] {
+        Actions later;
+        {
+          const MutexLock inner(self->mutex_);
+          self->Route(self->Split(op, offset, dst), later);
+          self->NoteRead(ByteRange::At(offset, dst.size()), later);
+        }
+        later.Run();
+        op->Finish();
+      });
+    } else {
+      Route(Split(op, offset, dst), actions);
+      NoteRead(ByteRange::At(offset, dst.size()), actions);
+      actions.Add([op] { op->Finish(); });
+    }
+  }
+  actions.Run();
+}
+
+std::optional<std::size_t> LocalObject::TryReadNow(std::uint64_t offset, std::span<std::byte> dst) {
+  if (!loaded_.load(std::memory_order_acquire)) return std::nullopt;
+  if (offset >= id_.size_bytes || dst.empty()) return 0;
+  dst = dst.first(std::min<std::uint64_t>(dst.size(), id_.size_bytes - offset));
+  const std::uint64_t first = chunks_.IndexOf(offset);
+  const std::uint64_t last = chunks_.IndexOf(offset + dst.size() - 1);
+  for (std::uint64_t c = first; c <= last; ++c) {
+    if (!chunks_.Ready(c)) return std::nullopt;
+  }
+  if (!DiskIo::ReadNow(data_fd(), offset, dst)) return std::nullopt;
+  core_->counters.hit_bytes.fetch_add(dst.size(), std::memory_order_relaxed);
+  if (!chunks_.whole()) {
+    Actions actions;
+    {
+      const MutexLock lock(mutex_);
+      if (!closed_) NoteRead(ByteRange::At(offset, dst.size()), actions);
+    }
+    actions.Run();
+  }
+  return dst.size();
+}
+
+std::vector<ReadPiece> LocalObject::Split(const std::shared_ptr<ReadOp>& op, std::uint64_t offset,
+                                          std::span<std::byte> dst) const {
+  std::vector<ReadPiece> pieces;
+  while (!dst.empty()) {
+    const std::uint64_t chunk = chunks_.IndexOf(offset);
+    const ByteRange range = chunks_.RangeOf(chunk);
+    const std::size_t n = std::min<std::uint64_t>(dst.size(), range.end - offset);
+    op->Add();
+    pieces.push_back({op, chunk, offset - range.begin, dst.first(n)});
+    dst = dst.subspan(n);
+    offset += n;
+  }
+  return pieces;
+}
+
+void LocalObject::Route(const std::vector<ReadPiece>& pieces, Actions& actions) {
+  std::vector<ReadPiece> run;  // Adjacent, ready: one read from the file.
+  const auto flush = [&] {
+    if (run.empty()) return;
+    actions.Add([self = shared_from_this(), r = std::move(run)]() mutable {
+      self->ReadFromDisk(std::move(r));
+    });
+    run.clear();
+  };
+  std::vector<std::uint64_t> absent;
+  for (const ReadPiece& piece : pieces) {
+    const bool ready = chunks_.Ready(piece.chunk) && !checks_.contains(piece.chunk);
+    const bool adjacent =
+        !run.empty() && run.back().op == piece.op && run.back().chunk + 1 == piece.chunk;
+    if (!ready || !adjacent) flush();
+    auto& counter = chunks_.State(piece.chunk) == ChunkState::kPresent ? core_->counters.hit_bytes
+                                                                       : core_->counters.miss_bytes;
+    counter.fetch_add(piece.dst.size(), std::memory_order_relaxed);
+    if (ready) {
+      run.push_back(piece);
+    } else if (closed_) {
+      actions.Add([op = piece.op] { op->Finish(Error{Errc::kCancelled, "read: shutting down"}); });
+    } else if (RoutePresent(piece, actions)) {
+      continue;
+    } else if (chunks_.State(piece.chunk) == ChunkState::kFetching) {
+      RouteLoad(piece, actions);
+    } else if (changed_) {
+      actions.Add([op = piece.op, error = *changed_] { op->Finish(error); });
+    } else {
+      auto load = std::make_shared<ChunkLoad>();
+      load->chunk = piece.chunk;
+      load->size_bytes = chunks_.RangeOf(piece.chunk).size();
+      load->waiters.push_back(piece);
+      chunks_.Move(piece.chunk, ChunkState::kFetching);
+      loads_.emplace(piece.chunk, std::move(load));
+      absent.push_back(piece.chunk);
+    }
+  }
+  flush();
+  if (!absent.empty()) AddDemand(absent, actions);
+}
+
+/// Present, but not yet checked in this life, or being checked.
+bool LocalObject::RoutePresent(const ReadPiece& piece, Actions& actions) {
+  if (const auto check = checks_.find(piece.chunk); check != checks_.end()) {
+    check->second.push_back(piece);
+    return true;
+  }
+  if (chunks_.State(piece.chunk) != ChunkState::kPresent) return false;
+  checks_[piece.chunk].push_back(piece);
+  actions.Add([self = shared_from_this(), chunk = piece.chunk] {
+    self->core_->buffers->Reserve(
+        1, [self, chunk](Reservation r) { self->StartCheck(chunk, std::move(r)); });
+  });
+  return true;
+}
+
+void LocalObject::RouteLoad(const ReadPiece& piece, Actions& actions) {
+  const std::shared_ptr<ChunkLoad>& load = loads_.at(piece.chunk);
+  if (load->filled < piece.end()) {
+    load->waiters.push_back(piece);
+    return;
+  }
+  actions.Add([load, piece] {
+    piece.CopyFrom(load->buffer.data());
+    piece.op->Finish();
+  });
+}
+
+void LocalObject::ReadFromDisk(std::vector<ReadPiece> run) {
+  const std::uint64_t offset = chunks_.RangeOf(run.front().chunk).begin + run.front().offset;
+  std::size_t size = 0;
+  for (const ReadPiece& piece : run) size += piece.dst.size();
+  const std::span<std::byte> dst(run.front().dst.data(), size);
+  if (auto fault = core_->faults->Hit("local_tier.read"); fault) {
+    for (ReadPiece& piece : run) Quarantine(piece.chunk, {piece});
+    return;
+  }
+  core_->disk->Read(data_fd(), offset, dst,
+                    [self = shared_from_this(), run = std::move(run), size](Result<std::size_t> n) {
+                      if (!n && n.error().code == Errc::kCancelled) {
+                        for (const ReadPiece& piece : run) piece.op->Finish(n.error());
+                        return;
+                      }
+                      if (n && *n == size) {
+                        for (const ReadPiece& piece : run) piece.op->Finish();
+                        return;
+                      }
+                      if (!n) self->core_->problems.Note("cache.read_failed", n.error());
+                      // Unreadable is as bad as wrong: fetch it again.
+                      for (const ReadPiece& piece : run) self->Quarantine(piece.chunk, {piece});
+                    });
+}
+
+void LocalObject::StartCheck(std::uint64_t chunk, Reservation reservation) {
+  if (reservation.count() == 0) {
+    std::vector<ReadPiece> waiting;
+    {
+      const MutexLock lock(mutex_);
+      waiting = std::move(checks_[chunk]);
+      checks_.erase(chunk);
+    }
+    for (const ReadPiece& piece : waiting) {
+      piece.op->Finish(Error{Errc::kCancelled, "read: shutting down"});
+    }
+    return;
+  }
+  const ByteRange range = chunks_.RangeOf(chunk);
+  auto buffer = std::make_shared<Buffer>(reservation.Take());
+  const std::span<std::byte> dst(buffer->data(), range.size());
+  if (core_->faults->Hit("local_tier.check")) return FinishCheck(chunk, buffer->data(), false);
+  core_->disk->Read(data_fd(), range.begin, dst,
+                    [self = shared_from_this(), chunk, buffer, dst](Result<std::size_t> n) {
+                      if (!n) self->core_->problems.Note("cache.read_failed", n.error());
+                      const auto expected = self->ExpectedHash(chunk);
+                      const bool sound = n && *n == dst.size() && expected &&
+                                         XXH3_64bits(dst.data(), dst.size()) == *expected;
+                      self->FinishCheck(chunk, buffer->data(), sound);
+                    });
+}
+
+void LocalObject::FinishCheck(std::uint64_t chunk, const std::byte* data, bool sound) {
+  if (!sound) {
+    std::vector<ReadPiece> waiting;
+    {
+      const MutexLock lock(mutex_);
+      waiting = std::move(checks_[chunk]);
+      checks_.erase(chunk);
+    }
+    return Quarantine(chunk, std::move(waiting));
+  }
+  std::vector<ReadPiece> waiting;
+  {
+    const MutexLock lock(mutex_);
+    waiting = std::move(checks_[chunk]);
+    checks_.erase(chunk);
+    suspects_.erase(chunk);
+    chunks_.MarkChecked(chunk);
+  }
+  for (const ReadPiece& piece : waiting) {
+    piece.CopyFrom(data);
+    piece.op->Finish();
+  }
+}
+
+void LocalObject::Quarantine(std::uint64_t chunk, std::vector<ReadPiece> pieces) {
+  Actions actions;
+  {
+    const MutexLock lock(mutex_);
+    if (const auto check = checks_.find(chunk); check != checks_.end()) {
+      for (ReadPiece& piece : pieces) check->second.push_back(std::move(piece));
+      return;
+    }
+    if (chunks_.State(chunk) != ChunkState::kPresent) {
+      Route(pieces, actions);  // Someone else was quicker.
+    } else {
+      checks_[chunk] = std::move(pieces);
+      ++suspects_[chunk];
+      core_->counters.quarantined_chunks.fetch_add(1, std::memory_order_relaxed);
+      actions.Add([self = shared_from_this(), chunk] {
+        spdlog::warn("cache.quarantined object={} chunk={}", self->id_.Describe(), chunk);
+        // Struck out on disk before anything may be written there again.
+        self->core_->disk->Write(
+            self->files_->map.fd(), self->files_->map.OffsetOf(chunk), MapFile::kErased,
+            [self, chunk](Result<void> erased) { self->Quarantined(chunk, erased); });
+      });
+    }
+  }
+  actions.Run();
+}
+
+void LocalObject::Quarantined(std::uint64_t chunk, const Result<void>& erased) {
+  if (!erased) core_->problems.Note("cache.map_write_failed", erased.error());
+  Actions actions;
+  {
+    const MutexLock lock(mutex_);
+    std::vector<ReadPiece> waiting = std::move(checks_[chunk]);
+    checks_.erase(chunk);
+    chunks_.Move(chunk, ChunkState::kAbsent);
+    Account();
+    verified_ = Verified::kNo;
+    core_->db->DropChunk(digest_, chunk);
+    if (suspects_[chunk] < 2) {
+      Route(waiting, actions);
+    } else {
+      actions.Add([self = shared_from_this(), chunk, waiting = std::move(waiting)] {
+        const Error error{Errc::kCorrupt,
+                          fmt::format("read {} chunk {}: wrong on disk again after a refetch",
+                                      self->id_.Describe(), chunk)};
+        for (const ReadPiece& piece : waiting) piece.op->Finish(error);
+      });
+    }
+  }
+  actions.Run();
+}
+
+void LocalObject::NoteRead(ByteRange read, Actions& actions) {
+  if (chunks_.whole() || closed_ || StoreBroken()) return;
+  const auto window = read_ahead_.Note(read);
+  if (!window) return;
+  const std::uint64_t first = chunks_.IndexOf(window->range.begin);
+  const std::uint64_t end = chunks_.IndexOf(window->range.end - 1) + 1;
+  AddWish(Priority::kNear, {.owner = window->cursor, .next = first, .end = end});
+  actions.Add([self = shared_from_this()] { self->core_->loader.Wake(self, Priority::kNear); });
+}
+
+}  // namespace modelfs::index

@@ -1,0 +1,121 @@
+#include <utility>
+
+#include "index/local_object.h"
+
+namespace modelfs::index {
+
+void LocalObject::Store(std::shared_ptr<ChunkLoad> load) {
+  if (auto fault = core_->faults->Hit("local_tier.write"); fault) return NotStored(load, *fault);
+  bool prepare = false;
+  {
+    const MutexLock lock(mutex_);
+    if (files_state_ != FilesState::kReady) {
+      unstored_.push_back(std::move(load));
+      prepare = std::exchange(files_state_, FilesState::kPreparing) == FilesState::kIdle;
+    }
+  }
+  if (load) return WriteData(load);
+  if (!prepare) return;
+  if (!core_->opener->Post([self = shared_from_this()] { self->PrepareFiles(); })) {
+    FilesReady(Fail(Errc::kCancelled, "write: shutting down"));
+  }
+}
+
+/// On the `open` thread: makes the files if need be, and has the index know before the first write.
+void LocalObject::PrepareFiles() {
+  if (auto fault = core_->faults->Hit("local_tier.create"); fault) {
+    return FilesReady(std::unexpected(*fault));
+  }
+  if (!files_) {
+    auto files = core_->tier.CreateObject(id_);
+    if (!files) return FilesReady(std::unexpected(std::move(files.error())));
+    files_.emplace(std::move(*files));
+    data_fd_.store(files_->data.get(), std::memory_order_release);
+  }
+  core_->db->MarkDirty(id_, chunks_.chunk_size(), [self = shared_from_this()](Result<void> marked) {
+    // Without an index the maps still tell all, so a failure there (it is noted) stops nothing.
+    if (!marked && marked.error().code == Errc::kCancelled) {
+      return self->FilesReady(std::move(marked));
+    }
+    self->FilesReady({});
+  });
+}
+
+void LocalObject::FilesReady(const Result<void>& made) {
+  Loads loads;
+  {
+    const MutexLock lock(mutex_);
+    files_state_ = made ? FilesState::kReady : FilesState::kIdle;
+    loads.swap(unstored_);
+  }
+  for (const std::shared_ptr<ChunkLoad>& load : loads) {
+    if (made) {
+      WriteData(load);
+    } else {
+      NotStored(load, made.error());
+    }
+  }
+}
+
+void LocalObject::WriteData(const std::shared_ptr<ChunkLoad>& load) {
+  const ByteRange range = chunks_.RangeOf(load->chunk);
+  const bool direct = files_->direct && !direct_broken_.load(std::memory_order_relaxed) &&
+                      load->size_bytes == chunks_.chunk_size();
+  const int fd = direct ? files_->direct.get() : files_->data.get();
+  core_->disk->Write(fd, range.begin, {load->buffer.data(), load->size_bytes},
+                     [self = shared_from_this(), load, direct](Result<void> written) {
+                       if (written) return self->WriteRecord(load);
+                       if (direct && written.error().code == Errc::kInvalid) {
+                         self->direct_broken_.store(true, std::memory_order_relaxed);
+                         return self->WriteData(load);
+                       }
+                       self->NotStored(load, written.error());
+                     });
+}
+
+void LocalObject::WriteRecord(const std::shared_ptr<ChunkLoad>& load) {
+  if (auto fault = core_->faults->Hit("local_tier.record"); fault) return NotStored(load, *fault);
+  const MapRecord record{
+      .xxh3 = load->hash, .flags = MapRecord::kPresent, .boot_hash = core_->tier.boot_hash()};
+  auto bytes = std::make_shared<MapFile::EncodedRecord>(files_->map.Encode(load->chunk, record));
+  core_->disk->Write(files_->map.fd(), files_->map.OffsetOf(load->chunk), *bytes,
+                     [self = shared_from_this(), load, bytes](Result<void> written) {
+                       if (written) return self->Stored(load);
+                       self->NotStored(load, written.error());
+                     });
+}
+
+void LocalObject::Stored(const std::shared_ptr<ChunkLoad>& load) {
+  Actions actions;
+  {
+    const MutexLock lock(mutex_);
+    loads_.erase(load->chunk);
+    chunks_.SetHash(load->chunk, load->hash);
+    chunks_.Move(load->chunk, ChunkState::kPresent);
+    // One that was found wrong before is read back first.
+    if (!suspects_.contains(load->chunk)) chunks_.MarkChecked(load->chunk);
+    Account();
+    core_->db->PutChunk(digest_, load->chunk, load->hash);
+    SettleWhole({}, actions);
+  }
+  actions.Run();
+}
+
+void LocalObject::NotStored(const std::shared_ptr<ChunkLoad>& load, const Error& error) {
+  if (error.code != Errc::kCancelled) {
+    core_->counters.uncached_writes.fetch_add(1, std::memory_order_relaxed);
+    core_->problems.Note("cache.write_failed", error);
+  }
+  Actions actions;
+  {
+    const MutexLock lock(mutex_);
+    loads_.erase(load->chunk);
+    chunks_.Move(load->chunk, ChunkState::kAbsent);
+    // Reading ahead would fetch what cannot be kept, and fetch it again for its reader.
+    store_broken_until_ = std::chrono::steady_clock::now() + kStoreRetry;
+    SettleWhole(std::unexpected(error), actions);
+  }
+  actions.Run();
+}
+
+}  // namespace modelfs::index

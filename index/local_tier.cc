@@ -1,0 +1,224 @@
+#include "index/local_tier.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include <array>
+#include <bit>
+#include <cerrno>
+#include <cstdio>
+#include <string_view>
+#include <system_error>
+
+namespace modelfs::index {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string ReadSmall(const fs::path& path) {
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  std::array<char, 256> text{};
+  const ssize_t n = fd ? ::read(fd.get(), text.data(), text.size()) : -1;
+  return n > 0 ? std::string(text.data(), static_cast<std::size_t>(n)) : std::string();
+}
+
+std::uint64_t BootHash() {
+  const std::string id = ReadSmall("/proc/sys/kernel/random/boot_id");
+  return XXH3_64bits(id.data(), id.size());
+}
+
+std::unexpected<Error> Unusable(const fs::path& directory, int error_number,
+                                std::string_view what) {
+  const Errc code = FromErrno(error_number);
+  const std::string_view mend =
+      code == Errc::kDenied    ? "give its owner write access, or choose another with --cache"
+      : code == Errc::kNoSpace ? "free some space, or choose another with --cache"
+                               : "check the disk, or choose another with --cache";
+  return Fail(code, fmt::format("cache directory {}: {}: {}; {}", directory.string(), what,
+                                std::generic_category().message(error_number), mend));
+}
+
+/// create_directories with a mode of our own for what is made here.
+int MakeDirectories(const fs::path& directory) {
+  if (::mkdir(directory.c_str(), 0700) == 0 || errno == EEXIST) {
+    struct stat info{};
+    if (::stat(directory.c_str(), &info) != 0) return errno;
+    return S_ISDIR(info.st_mode) ? 0 : ENOTDIR;
+  }
+  if (errno != ENOENT || !directory.has_parent_path()) return errno;
+  if (const int rc = MakeDirectories(directory.parent_path()); rc != 0) return rc;
+  return ::mkdir(directory.c_str(), 0700) == 0 || errno == EEXIST ? 0 : errno;
+}
+
+int WriteFormat(const fs::path& directory, std::uint64_t chunk_size_bytes) {
+  const fs::path temporary = directory / "FORMAT.new";
+  const std::string text =
+      fmt::format("modelfs-cache {}\nchunk_size {}\n", LocalTier::kFormat, chunk_size_bytes);
+  const Fd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  if (!fd) return errno;
+  const ssize_t n = ::write(fd.get(), text.data(), text.size());
+  if (n != static_cast<ssize_t>(text.size())) return n < 0 ? errno : ENOSPC;
+  if (::fsync(fd.get()) != 0) return errno;
+  return ::rename(temporary.c_str(), (directory / "FORMAT").c_str()) == 0 ? 0 : errno;
+}
+
+/// Finds out whether files can be made and written, which access() does not tell for certain.
+int ProbeWrite(const fs::path& directory) {
+  const fs::path probe = directory / ".probe";
+  const Fd fd(::open(probe.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  if (!fd) return errno;
+  const ssize_t n = ::write(fd.get(), "x", 1);
+  const int error_number = n == 1 ? 0 : (n < 0 ? errno : ENOSPC);
+  ::unlink(probe.c_str());
+  return error_number;
+}
+
+}  // namespace
+
+LocalTier::LocalTier(fs::path directory, std::uint64_t chunk_size_bytes, DirectWrites direct_writes)
+    : directory_(std::move(directory)),
+      chunk_size_bytes_(chunk_size_bytes),
+      direct_writes_(direct_writes),
+      boot_hash_(BootHash()) {}
+
+Result<LocalTier> LocalTier::Open(const fs::path& directory, std::uint64_t chunk_size_bytes,
+                                  DirectWrites direct_writes) {
+  if (!std::has_single_bit(chunk_size_bytes) || chunk_size_bytes < (256u << 10) ||
+      chunk_size_bytes > (16u << 20)) {
+    return Fail(Errc::kInvalid, fmt::format("chunk size {}: must be a power of two from 256KiB to "
+                                            "16MiB",
+                                            chunk_size_bytes));
+  }
+  if (const int rc = MakeDirectories(directory); rc != 0) return Unusable(directory, rc, "create");
+  if (const std::string format = ReadSmall(directory / "FORMAT"); !format.empty()) {
+    unsigned version = 0;
+    unsigned long long chunk = 0;
+    const int fields =
+        std::sscanf(format.c_str(), "modelfs-cache %u\nchunk_size %llu\n", &version, &chunk);
+    if (fields >= 1 && version != kFormat) {
+      return Fail(Errc::kInvalid,
+                  fmt::format("cache directory {} has format {}, this program knows format {}; use "
+                              "the program that made it, or another directory with --cache",
+                              directory.string(), version, kFormat));
+    }
+    if (fields != 2 || !std::has_single_bit(chunk)) {
+      return Fail(Errc::kInvalid,
+                  fmt::format("cache directory {}: FORMAT is not one of ours (format {}); choose "
+                              "another with --cache",
+                              directory.string(), kFormat));
+    }
+    chunk_size_bytes = chunk;
+  }
+  if (const int rc = ProbeWrite(directory); rc != 0) return Unusable(directory, rc, "write");
+  struct statvfs space{};
+  if (::statvfs(directory.c_str(), &space) != 0) return Unusable(directory, errno, "statvfs");
+  if (space.f_bavail * space.f_frsize < kLeastFreeBytes) {
+    return Unusable(directory, ENOSPC,
+                    fmt::format("{} bytes free, at least {} needed",
+                                space.f_bavail * space.f_frsize, kLeastFreeBytes));
+  }
+  if (const int rc = MakeDirectories(directory / "objects"); rc != 0) {
+    return Unusable(directory, rc, "create objects");
+  }
+  if (::access((directory / "FORMAT").c_str(), F_OK) != 0) {
+    if (const int rc = WriteFormat(directory, chunk_size_bytes); rc != 0) {
+      return Unusable(directory, rc, "write FORMAT");
+    }
+  }
+  return LocalTier(directory, chunk_size_bytes, direct_writes);
+}
+
+fs::path LocalTier::PathOf(const std::string& digest) const {
+  return directory_ / "objects" / digest.substr(0, 2) / digest;
+}
+
+Result<void> LocalTier::OpenData(const fs::path& path, std::uint64_t size_bytes,
+                                 ObjectFiles& files) const {
+  files.data.Reset(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  if (!files.data) return FailErrno(errno, fmt::format("open {}", path.string()));
+  struct stat info{};
+  if (::fstat(files.data.get(), &info) != 0) {
+    return FailErrno(errno, fmt::format("stat {}", path.string()));
+  }
+  // Only ever grown: a file that was mapped through the kernel must not be cut.
+  if (static_cast<std::uint64_t>(info.st_size) < size_bytes &&
+      ::ftruncate(files.data.get(), static_cast<off_t>(size_bytes)) != 0) {
+    return FailErrno(errno, fmt::format("size {}", path.string()));
+  }
+  if (direct_writes_ == DirectWrites::kWhereItWorks) {
+    files.direct.Reset(::open(path.c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC));
+  }
+  return {};
+}
+
+Result<ObjectFiles> LocalTier::OpenObject(const fetch::ObjectId& id) const {
+  const fs::path path = PathOf(id.Digest());
+  auto map = MapFile::Open(path / "map");
+  if (!map) {
+    if (map.error().code != Errc::kCorrupt) return std::unexpected(std::move(map.error()));
+    return Fail(Errc::kNotFound, std::move(map.error().what));
+  }
+  if (map->header().id != id || map->header().chunk_size_bytes != chunk_size_bytes_) {
+    return Fail(Errc::kNotFound, fmt::format("{}: map of another object", path.string()));
+  }
+  ObjectFiles files{.data = {}, .direct = {}, .map = std::move(*map)};
+  if (auto opened = OpenData(path / "data", id.size_bytes, files); !opened) {
+    return std::unexpected(std::move(opened.error()));
+  }
+  return files;
+}
+
+Result<ObjectFiles> LocalTier::CreateObject(const fetch::ObjectId& id) const {
+  if (auto existing = OpenObject(id); existing || existing.error().code != Errc::kNotFound) {
+    return existing;
+  }
+  const fs::path path = PathOf(id.Digest());
+  if (const int rc = MakeDirectories(path); rc != 0) {
+    return FailErrno(rc, fmt::format("create {}", path.string()));
+  }
+  // Data before map: a map never speaks of a file that is not there. Data without a map may still
+  // be mapped by a reader through the kernel, so it is left behind, not written over.
+  ::unlink((path / "data").c_str());
+  const Fd data(::open((path / "data").c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!data) return FailErrno(errno, fmt::format("create {}", path.string()));
+  auto map = MapFile::Create(path / "map", id, chunk_size_bytes_);
+  if (!map) return std::unexpected(std::move(map.error()));
+  ObjectFiles files{.data = {}, .direct = {}, .map = std::move(*map)};
+  if (auto opened = OpenData(path / "data", id.size_bytes, files); !opened) {
+    return std::unexpected(std::move(opened.error()));
+  }
+  return files;
+}
+
+Result<MapFile> LocalTier::OpenMap(const std::string& digest) const {
+  return MapFile::Open(PathOf(digest) / "map");
+}
+
+void LocalTier::ForEachMap(const std::function<bool(const MapFile& map)>& each) const {
+  std::error_code error;
+  for (fs::directory_iterator outer(directory_ / "objects", error), end; !error && outer != end;
+       outer.increment(error)) {
+    std::error_code inner_error;
+    for (fs::directory_iterator inner(outer->path(), inner_error); !inner_error && inner != end;
+         inner.increment(inner_error)) {
+      auto map = MapFile::Open(inner->path() / "map");
+      if (!map) {
+        if (map.error().code != Errc::kNotFound) {
+          spdlog::warn("cache.map_ignored path={} reason=\"{}\"", inner->path().string(),
+                       map.error().what);
+        }
+        continue;
+      }
+      // A map in the wrong place would be found under a name that nobody asks for.
+      if (map->header().id.Digest() != inner->path().filename().string()) continue;
+      if (!each(*map)) return;
+    }
+  }
+}
+
+}  // namespace modelfs::index

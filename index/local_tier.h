@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "fetch/base/error.h"
+#include "fetch/base/handle.h"
+#include "fetch/origin.h"
+#include "index/map_file.h"
+
+namespace modelfs::index {
+
+/// The files of one object: sparse data of the object's own size, and its map.
+struct ObjectFiles {
+  Fd data;    ///< Buffered: reads, and writes that are not whole aligned chunks.
+  Fd direct;  ///< O_DIRECT, for writing whole chunks; none where it is refused or not wanted.
+  MapFile map;
+};
+
+/// The cache directory: `FORMAT`, and `objects/<aa>/<digest>/{data,map}`. Knows paths and formats,
+/// no states. See FORMAT.md.
+///
+/// Threads: any. All methods block on the disk.
+class LocalTier {
+ public:
+  static constexpr std::uint32_t kFormat = 1;
+  static constexpr std::uint64_t kLeastFreeBytes = 64u << 20;
+
+  enum class DirectWrites : std::uint8_t { kOff, kWhereItWorks };
+
+  /// Opens or makes `directory` (mode 0700, parents too).
+  /// Errors: kDenied, kNoSpace (less than kLeastFreeBytes), kInvalid (made by another format
+  /// version; nothing was touched), kIo. The text names the directory and what to do.
+  static Result<LocalTier> Open(const std::filesystem::path& directory,
+                                std::uint64_t chunk_size_bytes, DirectWrites direct_writes);
+
+  const std::filesystem::path& directory() const { return directory_; }
+  /// The directory's own, which may differ from what was asked for.
+  std::uint64_t chunk_size_bytes() const { return chunk_size_bytes_; }
+  /// Hash of the kernel's boot id.
+  std::uint64_t boot_hash() const { return boot_hash_; }
+
+  /// Files that are there and belong to `id`; a damaged or foreign map counts as not there.
+  /// Errors: kNotFound; as FromErrno.
+  Result<ObjectFiles> OpenObject(const fetch::ObjectId& id) const;
+  /// Opens what OpenObject would; what is missing is made.
+  /// Errors: as FromErrno.
+  Result<ObjectFiles> CreateObject(const fetch::ObjectId& id) const;
+
+  /// Calls `each` with every sound map in the directory; false stops.
+  void ForEachMap(const std::function<bool(const MapFile& map)>& each) const;
+  /// The map of one object.
+  Result<MapFile> OpenMap(const std::string& digest) const;
+
+ private:
+  LocalTier(std::filesystem::path directory, std::uint64_t chunk_size_bytes,
+            DirectWrites direct_writes);
+  std::filesystem::path PathOf(const std::string& digest) const;
+  Result<void> OpenData(const std::filesystem::path& path, std::uint64_t size_bytes,
+                        ObjectFiles& files) const;
+
+  std::filesystem::path directory_;
+  std::uint64_t chunk_size_bytes_;
+  DirectWrites direct_writes_;
+  std::uint64_t boot_hash_;
+};
+
+}  // namespace modelfs::index

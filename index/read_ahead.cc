@@ -1,0 +1,71 @@
+#include "index/read_ahead.h"
+
+#include <algorithm>
+
+namespace modelfs::index {
+namespace {
+
+/// How far behind its front a read may begin and still belong to a cursor.
+constexpr std::uint64_t kBehind = 4u << 20;
+/// How far in front; reads of one sequence overtake each other.
+constexpr std::uint64_t kAhead = 1u << 20;
+/// Reads before a sequence is believed: two may be chance.
+constexpr std::uint64_t kReads = 3;
+/// When a run is this long and an eighth of the object, all the rest is wanted.
+constexpr std::uint64_t kBulkRun = 128u << 20;
+
+}  // namespace
+
+std::optional<ReadAhead::Window> ReadAhead::Note(ByteRange read) {
+  if (read.empty()) return std::nullopt;
+  Cursor* cursor = Find(read);
+  if (cursor == nullptr) cursor = &Replace(read);
+  cursor->used = ++clock_;
+  cursor->start = std::min(cursor->start, read.begin);
+  cursor->front = std::max(cursor->front, read.end);
+  cursor->bytes += read.size();
+  ++cursor->reads;
+  const std::uint64_t run = cursor->front - cursor->start;
+  if (cursor->reads < kReads && read.size() < options_.chunk_bytes) return std::nullopt;
+  if (cursor->reads < 2 || cursor->bytes < run / 2) return std::nullopt;
+
+  std::uint64_t length = std::clamp(2 * run, options_.chunk_bytes, options_.most_window_bytes);
+  if (run >= kBulkRun && run >= options_.object_bytes / 8) length = options_.object_bytes;
+  const std::uint64_t end = std::min(cursor->front + length, options_.object_bytes);
+  // Not for every few bytes: a quarter of the window must have been used up.
+  if (cursor->wanted > cursor->front && end < options_.object_bytes &&
+      end - cursor->wanted < length / 4) {
+    return std::nullopt;
+  }
+  if (end <= cursor->wanted || end <= cursor->front) return std::nullopt;
+  cursor->wanted = end;
+  return Window{cursor->id, {cursor->front, end}};
+}
+
+ReadAhead::Cursor* ReadAhead::Find(ByteRange read) {
+  Cursor* best = nullptr;
+  for (Cursor& c : cursors_) {
+    if (read.begin + kBehind < c.front || read.begin > c.front + kAhead) continue;
+    if (read.end + kBehind < c.start) continue;
+    const auto distance = [&](const Cursor& x) {
+      return read.begin > x.front ? read.begin - x.front : x.front - read.begin;
+    };
+    if (best == nullptr || distance(c) < distance(*best)) best = &c;
+  }
+  return best;
+}
+
+ReadAhead::Cursor& ReadAhead::Replace(ByteRange read) {
+  Cursor fresh;
+  fresh.id = ++last_id_;
+  fresh.start = read.begin;
+  fresh.front = read.begin;
+  if (cursors_.size() < options_.cursors) return cursors_.emplace_back(fresh);
+  Cursor& oldest =
+      *std::min_element(cursors_.begin(), cursors_.end(),
+                        [](const Cursor& a, const Cursor& b) { return a.used < b.used; });
+  oldest = fresh;
+  return oldest;
+}
+
+}  // namespace modelfs::index

@@ -1,0 +1,46 @@
+#include "index/task_thread.h"
+
+#include <pthread.h>
+
+#include <utility>
+
+namespace modelfs::index {
+
+TaskThread::TaskThread(std::string name) : name_(std::move(name)), thread_([this] { Run(); }) {}
+
+TaskThread::~TaskThread() { Stop(); }
+
+bool TaskThread::Post(Task task) {
+  const MutexLock lock(mutex_);
+  if (stopped_) return false;
+  tasks_.push_back(std::move(task));
+  wake_.NotifyOne();
+  return true;
+}
+
+void TaskThread::Stop() {
+  {
+    const MutexLock lock(mutex_);
+    stopping_ = true;
+    wake_.NotifyOne();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+void TaskThread::Run() {
+  pthread_setname_np(pthread_self(), name_.c_str());
+  MutexLock lock(mutex_);
+  for (;;) {
+    while (tasks_.empty() && !stopping_) wake_.Wait(mutex_);
+    if (tasks_.empty()) break;
+    Task task = std::move(tasks_.front());
+    tasks_.pop_front();
+    lock.Unlock();
+    task();
+    task = nullptr;
+    lock.Lock();
+  }
+  stopped_ = true;
+}
+
+}  // namespace modelfs::index
