@@ -30,7 +30,10 @@ RetryPolicy::RetryPolicy(RetryOptions options, std::shared_ptr<RetryBudget> budg
 std::optional<milliseconds> RetryPolicy::Next(RetryKind kind,
                                               std::optional<milliseconds> server_asks,
                                               Timer::Clock::time_point now) {
-  if (attempts_ >= options_.max_attempts && now - since_ >= options_.patience) return std::nullopt;
+  const auto patience_left =
+      options_.patience - std::chrono::duration_cast<milliseconds>(now - since_);
+  const bool last_hope = attempts_ >= options_.max_attempts;
+  if (last_hope && patience_left <= milliseconds(0)) return std::nullopt;
   const milliseconds base =
       kind == RetryKind::kThrottling ? options_.throttling_base : options_.transient_base;
   const int doublings = std::min(attempts_ - 1, 20);
@@ -44,6 +47,7 @@ std::optional<milliseconds> RetryPolicy::Next(RetryKind kind,
   }
   const double spread = static_cast<double>((ceiling - floor).count());
   milliseconds delay = floor + milliseconds(static_cast<std::int64_t>(random_() * spread));
+  if (last_hope) delay = std::min(delay, patience_left);
   if (server_asks) delay = std::max(delay, std::min(*server_asks, options_.cap));
   const bool has_deadline = options_.deadline != Timer::Clock::time_point{};
   if (has_deadline && now + delay >= options_.deadline) return std::nullopt;

@@ -25,6 +25,10 @@ bool IsThrottling(int status, std::string_view code) {
                       "RequestThrottledException", "BandwidthLimitExceeded"});
 }
 
+bool IsUnknownKey(std::string_view code) {  // The last is versitygw's, with status 404.
+  return OneOf(code, {"InvalidAccessKeyId", "InvalidClientTokenId", "XAdminUserNotFound"});
+}
+
 // What is wrong and what to do, in our words, where the code tells; else the server's message.
 std::string Explain(int status, const S3Error& error, const S3Context& context) {
   const std::string& code = error.code;
@@ -34,7 +38,7 @@ std::string Explain(int status, const S3Error& error, const S3Context& context) 
   if (code == "NoSuchBucket") {
     return fmt::format("bucket '{}' does not exist at {}", context.bucket, context.endpoint);
   }
-  if (code == "InvalidAccessKeyId" || code == "InvalidClientTokenId") {
+  if (IsUnknownKey(code)) {
     return fmt::format("access key id '{}' is not known at {}", Printable(context.principal),
                        context.endpoint);
   }
@@ -94,8 +98,8 @@ S3Failure ClassifyS3Error(int status, const S3Error& error) {
             {"RequestTimeout", "InternalError", "OperationAborted", "RequestTimeoutException"})) {
     return {Errc::kTransient, RetryKind::kTransient};
   }
-  if (OneOf(error.code,
-            {"ExpiredToken", "InvalidToken", "TokenRefreshRequired", "InvalidClientTokenId"})) {
+  if (IsUnknownKey(error.code) ||
+      OneOf(error.code, {"ExpiredToken", "InvalidToken", "TokenRefreshRequired"})) {
     return {Errc::kDenied, std::nullopt};
   }
   switch (status) {

@@ -81,9 +81,11 @@ S3Request S3Reader::NextAttempt() {
     std::string_view text = std::string_view(object_.tag).substr(kModified.size());
     std::uint64_t seconds = 0;
     if (TakeNumber(text, seconds)) {
+      // One more: some servers compare with the fraction that this date cannot hold. The answer's
+      // Last-Modified is compared exactly.
       request.headers.emplace_back(
           "if-unmodified-since",
-          FormatHttpDate(std::chrono::system_clock::time_point(std::chrono::seconds(seconds))));
+          FormatHttpDate(std::chrono::system_clock::time_point(std::chrono::seconds(seconds + 1))));
     }
   } else if (!object_.tag.empty()) {
     const bool quoted = object_.tag.front() == '"' || object_.tag.starts_with("W/");
