@@ -42,6 +42,8 @@ Result<HttpCall::Reply> HttpCall::Run() const {
   const Easy easy(curl_easy_init());
   Reply reply;
   List list(curl_slist_append(nullptr, "Expect:"));
+  // libcurl would call a body a form, and some servers would believe it.
+  list.reset(curl_slist_append(list.release(), "Content-Type: application/octet-stream"));
   for (const auto& [name, value] : headers) {
     list.reset(curl_slist_append(list.release(), fmt::format("{}: {}", name, value).c_str()));
   }

@@ -1,0 +1,137 @@
+#include "tests/contract/origin_host.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+namespace modelfs::test {
+
+namespace fs = std::filesystem;
+
+Result<std::unique_ptr<OriginHost>> DirHost::Start() { return std::make_unique<DirHost>(); }
+
+Result<void> DirHost::Put(const std::string& folder, const std::string& name, std::string bytes) {
+  // A new file renamed into place, as a careful publisher does it.
+  const fs::path fresh = root_.Write(folder + ".new", bytes);
+  const fs::path file = root_.path() / folder / name;
+  std::error_code error;
+  fs::create_directories(file.parent_path(), error);
+  if (!error) fs::rename(fresh, file, error);
+  if (error) return FailErrno(error.value(), "put " + file.string());
+  return {};
+}
+
+Result<void> DirHost::Remove(const std::string& folder, const std::string& name) {
+  std::error_code error;
+  fs::remove(root_.path() / folder / name, error);
+  if (error) return FailErrno(error.value(), "remove " + name);
+  return {};
+}
+
+Result<std::shared_ptr<fetch::Origin>> DirHost::Open(fetch::FetchContext& context,
+                                                     const std::string& folder) {
+  fs::create_directories(root_.path() / folder);
+  return fetch::MakeOrigin(context, "dir:" + (root_.path() / folder).string(), {});
+}
+
+Result<std::unique_ptr<OriginHost>> FakeHost::Start() { return std::make_unique<FakeHost>(); }
+
+std::shared_ptr<FakeOrigin> FakeHost::Of(const std::string& folder) {
+  std::shared_ptr<FakeOrigin>& origin = origins_[folder];
+  if (!origin) origin = std::make_shared<FakeOrigin>(folder);
+  return origin;
+}
+
+Result<void> FakeHost::Put(const std::string& folder, const std::string& name, std::string bytes) {
+  std::vector<std::byte> content(bytes.size());
+  std::memcpy(content.data(), bytes.data(), bytes.size());
+  Of(folder)->Put(name, std::move(content));
+  return {};
+}
+
+Result<void> FakeHost::Remove(const std::string& folder, const std::string& name) {
+  Of(folder)->Remove(name);
+  return {};
+}
+
+Result<std::shared_ptr<fetch::Origin>> FakeHost::Open(fetch::FetchContext&,
+                                                      const std::string& folder) {
+  return Of(folder);
+}
+
+Result<void> S3Host::Use(const std::string& url, const std::string& access_key,
+                         const std::string& secret_key) {
+  settings_.s3_endpoint = url;
+  settings_.access_key_id = access_key;
+  settings_.secret_access_key = secret_key;
+  client_ = std::make_unique<S3Client>(S3Client::Options{
+      .url = url,
+      .credentials = {
+          .access_key_id = access_key, .secret_access_key = secret_key, .session_token = {}}});
+  return client_->MakeBucket(kBucket);
+}
+
+Result<void> S3Host::Put(const std::string& folder, const std::string& name, std::string bytes) {
+  return client_->Put(kBucket, folder + '/' + name, std::move(bytes));
+}
+
+Result<void> S3Host::Remove(const std::string& folder, const std::string& name) {
+  return client_->Remove(kBucket, folder + '/' + name);
+}
+
+Result<std::shared_ptr<fetch::Origin>> S3Host::Open(fetch::FetchContext& context,
+                                                    const std::string& folder) {
+  return fetch::MakeOrigin(context, fmt::format("s3://{}/{}", kBucket, folder), settings_);
+}
+
+Result<void> EmbeddedHost::StartOrigin(EmbeddedOrigin::Options options) {
+  options.root = root_.path();
+  options.access_key = "embedded-key";
+  options.secret_key = "embedded/secret+";
+  auto origin = EmbeddedOrigin::Start(options);
+  if (!origin) return std::unexpected(origin.error());
+  origin_ = *std::move(origin);
+  return Use(origin_->Url(), options.access_key, options.secret_key);
+}
+
+Result<std::unique_ptr<OriginHost>> EmbeddedHost::Start() {
+  auto host = std::make_unique<EmbeddedHost>();
+  if (auto started = host->StartOrigin({}); !started) return std::unexpected(started.error());
+  return host;
+}
+
+Result<std::unique_ptr<OriginHost>> EmbeddedPercentHost::Start() {
+  auto host = std::make_unique<EmbeddedPercentHost>();
+  const auto started = host->StartOrigin({.plus_for_space = false, .page_items = 7});
+  if (!started) return std::unexpected(started.error());
+  return host;
+}
+
+Result<std::unique_ptr<OriginHost>> VersitygwHost::Start() {
+  auto host = std::make_unique<VersitygwHost>();
+  auto server = S3Server::StartVersitygw();
+  if (!server) return std::unexpected(server.error());
+  host->server_ = *std::move(server);
+  const S3Server& s = *host->server_;
+  if (auto used = host->Use(s.Url(), s.access_key(), s.secret_key()); !used) {
+    return std::unexpected(used.error());
+  }
+  return host;
+}
+
+Result<std::unique_ptr<OriginHost>> MotoHost::Start() {
+  auto host = std::make_unique<MotoHost>();
+  auto server = S3Server::StartMoto();
+  if (!server) return std::unexpected(server.error());
+  host->server_ = *std::move(server);
+  const S3Server& s = *host->server_;
+  if (auto used = host->Use(s.Url(), s.access_key(), s.secret_key()); !used) {
+    return std::unexpected(used.error());
+  }
+  return host;
+}
+
+}  // namespace modelfs::test
