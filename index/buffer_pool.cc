@@ -10,8 +10,8 @@ namespace modelfs::index {
 namespace {
 
 /// Buffers kept for the next user: many while some are in use, few when idle.
-constexpr std::size_t kBusyStock = 32;
-constexpr std::size_t kIdleStock = 2;
+constexpr std::uint64_t kBusyStockBytes = 32u << 20;
+constexpr std::uint64_t kIdleStockBytes = 2u << 20;
 
 }  // namespace
 
@@ -108,7 +108,7 @@ void BufferPool::Release(std::byte* data) {
     const MutexLock lock(mutex_);
     --taken_;
     stock_.push_back(data);
-    const std::size_t keep = taken_ == 0 ? kIdleStock : kBusyStock;
+    const std::uint64_t keep = (taken_ == 0 ? kIdleStockBytes : kBusyStockBytes) / buffer_bytes_;
     while (stock_.size() > keep) {
       excess.push_back(stock_.back());
       stock_.pop_back();

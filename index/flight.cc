@@ -56,8 +56,9 @@ void Flight::Append(std::span<const std::byte> bytes) {
     bytes = bytes.subspan(n);
     object_->Arrived(load, current_bytes_);
     if (current_bytes_ == load->size_bytes) {
-      object_->Complete(load, XXH3_64bits(load->buffer.data(), load->size_bytes));
-      ++current_;
+      const std::uint64_t hash = XXH3_64bits(load->buffer.data(), load->size_bytes);
+      // Let go of it: its buffer is free as soon as it is on disk.
+      object_->Complete(std::exchange(loads_[current_++], nullptr), hash);
       current_bytes_ = 0;
     }
   }

@@ -56,8 +56,8 @@ class Flight final : public fetch::BodySink, public std::enable_shared_from_this
   const std::shared_ptr<LocalObject> object_;
   const Purpose purpose_;
   const ByteRange range_;
-  const std::vector<std::shared_ptr<ChunkLoad>> loads_;
   // What follows belongs to the origin's thread once the request is out.
+  std::vector<std::shared_ptr<ChunkLoad>> loads_;  ///< Null once handed on.
   Reservation reservation_;
   std::size_t current_ = 0;  ///< Index in loads_ of the chunk that is arriving.
   std::uint64_t current_bytes_ = 0;

@@ -1,11 +1,11 @@
 #include "index/index_db.h"
 
 #include <fmt/format.h>
-#include <pthread.h>
 
 #include <cstring>
 #include <utility>
 
+#include "fetch/base/thread.h"
 #include "index/index_record.h"
 
 namespace modelfs::index {
@@ -78,7 +78,7 @@ Result<std::unique_ptr<IndexDb>> IndexDb::Open(const std::filesystem::path& dire
   if (!store) return std::unexpected(std::move(store.error()));
   std::unique_ptr<IndexDb> db(new IndexDb(std::move(*store), std::move(on_problem)));
   if (auto ready = db->Prepare(); !ready) return std::unexpected(std::move(ready.error()));
-  db->thread_ = std::thread([raw = db.get()] { raw->Run(); });
+  db->thread_ = StartThread("index", [raw = db.get()] { raw->Run(); });
   return db;
 }
 
@@ -277,7 +277,6 @@ void IndexDb::Stop() {
 }
 
 void IndexDb::Run() {
-  pthread_setname_np(pthread_self(), "index");
   for (;;) {
     std::deque<Change> batch;
     {

@@ -126,7 +126,7 @@ class IndexDb {
   std::deque<Change> queue_ GUARDED_BY(mutex_);
   bool urgent_ GUARDED_BY(mutex_) = false;
   bool stopping_ GUARDED_BY(mutex_) = false;
-  std::thread thread_;
+  std::jthread thread_;
 };
 
 }  // namespace modelfs::index

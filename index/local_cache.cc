@@ -236,18 +236,8 @@ void LocalCache::Verify(std::vector<fetch::ObjectId> ids,
                         std::move_only_function<bool(std::uint64_t bytes)> progress,
                         Done<VerifyReport> done) {
   verifier_.Start(
-      [this, ids = std::move(ids)]() mutable {
-        if (ids.empty()) {
-          if (auto all = core_->db->Objects()) {
-            for (ObjectRecord& record : *all) ids.push_back(std::move(record.id));
-          }
-        }
-        Verifier::Objects objects;
-        objects.reserve(ids.size());
-        for (const fetch::ObjectId& id : ids) objects.push_back(Open(id));
-        return objects;
-      },
-      std::move(progress), std::move(done));
+      std::move(ids), [this](const fetch::ObjectId& id) { return Open(id); }, std::move(progress),
+      std::move(done));
 }
 
 }  // namespace modelfs::index

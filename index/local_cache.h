@@ -32,7 +32,7 @@ class LocalCache final : public Cache {
 
  private:
   /// Objects that stay open although nobody holds them.
-  static constexpr std::size_t kRecent = 256;
+  static constexpr std::size_t kRecent = 64;
 
   std::shared_ptr<LocalObject> Open(const fetch::ObjectId& id) EXCLUDES(mutex_);
   Result<void> Reconcile();

@@ -29,7 +29,8 @@ void LocalObject::Load() {
   const bool known = record && record->has_value();
   const std::uint64_t indexed = known ? (*record)->present_chunks : 0;
   // The map wins.
-  if (indexed != present.size()) {
+  const bool certain = read && (files || files.error().code == Errc::kNotFound);
+  if (certain && indexed != present.size()) {
     core_->db->Replace(id_, chunks_.chunk_size(), present);
   }
   std::vector<std::move_only_function<void()>> queued;

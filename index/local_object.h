@@ -75,7 +75,7 @@ class LocalObject final : public CachedObject,
   /// The first `filled` bytes of the buffer are there.
   void Arrived(const std::shared_ptr<ChunkLoad>& load, std::uint64_t filled) EXCLUDES(mutex_);
   /// The chunk is full and goes to disk.
-  void Complete(const std::shared_ptr<ChunkLoad>& load, std::uint64_t hash) EXCLUDES(mutex_);
+  void Complete(std::shared_ptr<ChunkLoad> load, std::uint64_t hash) EXCLUDES(mutex_);
   /// The request is over; loads that are not full are absent again.
   void Landed(const std::vector<std::shared_ptr<ChunkLoad>>& loads, const Result<void>& result)
       EXCLUDES(mutex_);

@@ -79,7 +79,9 @@ Prefetcher::Outcome LocalObject::StartPrefetch(Priority priority) {
   {
     const MutexLock lock(mutex_);
     auto& wishes = wishes_[static_cast<std::size_t>(priority)];
-    if (closed_ || changed_ || StoreBroken()) wishes.clear();
+    // Reading ahead would fetch what cannot be kept, and fetch it again for its reader.
+    const bool useless = priority == Priority::kNear && StoreBroken();
+    if (closed_ || changed_ || useless) wishes.clear();
     while (!wishes.empty()) {
       Wish& wish = wishes[turn_ % wishes.size()];
       std::uint64_t first = 0;
@@ -133,10 +135,9 @@ std::shared_ptr<Flight> LocalObject::MakeFlight(std::uint64_t first, std::uint64
 }
 
 bool LocalObject::Supply(ChunkLoad& load, Reservation& reservation) {
-  Buffer buffer = reservation.Take();
   const MutexLock lock(mutex_);
   if (closed_) return false;
-  load.buffer = std::move(buffer);
+  load.buffer = reservation.Take();
   return true;
 }
 
@@ -157,7 +158,7 @@ void LocalObject::Arrived(const std::shared_ptr<ChunkLoad>& load, std::uint64_t 
   }
 }
 
-void LocalObject::Complete(const std::shared_ptr<ChunkLoad>& load, std::uint64_t hash) {
+void LocalObject::Complete(std::shared_ptr<ChunkLoad> load, std::uint64_t hash) {
   {
     const MutexLock lock(mutex_);
     // Shut down in between, and already absent?
@@ -165,18 +166,20 @@ void LocalObject::Complete(const std::shared_ptr<ChunkLoad>& load, std::uint64_t
     if (it == loads_.end() || it->second != load) return;
     load->hash = hash;
   }
-  Store(load);
+  Store(std::move(load));
 }
 
 void LocalObject::Landed(const Loads& loads, const Result<void>& result) {
   Actions actions;
   {
     const MutexLock lock(mutex_);
-    if (!result && result.error().code == Errc::kChanged) {
-      changed_ = result.error();
+    if (!result) {
+      // Wishes fail silently; a reader who comes along asks again.
       for (auto& wishes : wishes_) wishes.clear();
+      if (result.error().code == Errc::kChanged) changed_ = result.error();
     }
     for (const std::shared_ptr<ChunkLoad>& load : loads) {
+      if (!load) continue;
       const auto it = loads_.find(load->chunk);
       if (it == loads_.end() || it->second != load || load->filled == load->size_bytes) continue;
       loads_.erase(it);

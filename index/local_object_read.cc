@@ -259,6 +259,7 @@ void LocalObject::Quarantined(std::uint64_t chunk, const Result<void>& erased) {
     core_->db->DropChunk(digest_, chunk);
     if (suspects_[chunk] < 2) {
       Route(waiting, actions);
+      SettleWhole({}, actions);
     } else {
       actions.Add([self = shared_from_this(), chunk, waiting = std::move(waiting)] {
         const Error error{Errc::kCorrupt,

@@ -30,8 +30,10 @@ void LocalObject::PrepareFiles() {
     auto files = core_->tier.CreateObject(id_);
     if (!files) return FilesReady(std::unexpected(std::move(files.error())));
     files_.emplace(std::move(*files));
+    core_->counters.objects.fetch_add(1, std::memory_order_relaxed);
     data_fd_.store(files_->data.get(), std::memory_order_release);
   }
+  if (!files_->direct) files_->direct = core_->tier.OpenDirect(digest_);
   core_->db->MarkDirty(id_, chunks_.chunk_size(), [self = shared_from_this()](Result<void> marked) {
     // Without an index the maps still tell all, so a failure there (it is noted) stops nothing.
     if (!marked && marked.error().code == Errc::kCancelled) {
@@ -111,7 +113,7 @@ void LocalObject::NotStored(const std::shared_ptr<ChunkLoad>& load, const Error&
     const MutexLock lock(mutex_);
     loads_.erase(load->chunk);
     chunks_.Move(load->chunk, ChunkState::kAbsent);
-    // Reading ahead would fetch what cannot be kept, and fetch it again for its reader.
+    for (auto& wishes : wishes_) wishes.clear();
     store_broken_until_ = std::chrono::steady_clock::now() + kStoreRetry;
     SettleWhole(std::unexpected(error), actions);
   }

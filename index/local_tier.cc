@@ -150,9 +150,6 @@ Result<void> LocalTier::OpenData(const fs::path& path, std::uint64_t size_bytes,
       ::ftruncate(files.data.get(), static_cast<off_t>(size_bytes)) != 0) {
     return FailErrno(errno, fmt::format("size {}", path.string()));
   }
-  if (direct_writes_ == DirectWrites::kWhereItWorks) {
-    files.direct.Reset(::open(path.c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC));
-  }
   return {};
 }
 
@@ -193,6 +190,11 @@ Result<ObjectFiles> LocalTier::CreateObject(const fetch::ObjectId& id) const {
     return std::unexpected(std::move(opened.error()));
   }
   return files;
+}
+
+Fd LocalTier::OpenDirect(const std::string& digest) const {
+  if (direct_writes_ == DirectWrites::kOff) return {};
+  return Fd(::open((PathOf(digest) / "data").c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC));
 }
 
 Result<MapFile> LocalTier::OpenMap(const std::string& digest) const {

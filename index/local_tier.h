@@ -16,7 +16,7 @@ namespace modelfs::index {
 /// The files of one object: sparse data of the object's own size, and its map.
 struct ObjectFiles {
   Fd data;    ///< Buffered: reads, and writes that are not whole aligned chunks.
-  Fd direct;  ///< O_DIRECT, for writing whole chunks; none where it is refused or not wanted.
+  Fd direct;  ///< O_DIRECT, for writing whole chunks; see LocalTier::OpenDirect.
   MapFile map;
 };
 
@@ -49,6 +49,10 @@ class LocalTier {
   /// Opens what OpenObject would; what is missing is made.
   /// Errors: as FromErrno.
   Result<ObjectFiles> CreateObject(const fetch::ObjectId& id) const;
+
+  /// A descriptor that writes the object's data with O_DIRECT; none where that is refused or
+  /// unwanted.
+  Fd OpenDirect(const std::string& digest) const;
 
   /// Calls `each` with every sound map in the directory; false stops.
   void ForEachMap(const std::function<bool(const MapFile& map)>& each) const;

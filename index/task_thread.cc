@@ -1,12 +1,12 @@
 #include "index/task_thread.h"
 
-#include <pthread.h>
-
 #include <utility>
+
+#include "fetch/base/thread.h"
 
 namespace modelfs::index {
 
-TaskThread::TaskThread(std::string name) : name_(std::move(name)), thread_([this] { Run(); }) {}
+TaskThread::TaskThread(const std::string& name) : thread_(StartThread(name, [this] { Run(); })) {}
 
 TaskThread::~TaskThread() { Stop(); }
 
@@ -28,7 +28,6 @@ void TaskThread::Stop() {
 }
 
 void TaskThread::Run() {
-  pthread_setname_np(pthread_self(), name_.c_str());
   MutexLock lock(mutex_);
   for (;;) {
     while (tasks_.empty() && !stopping_) wake_.Wait(mutex_);

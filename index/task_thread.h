@@ -16,7 +16,7 @@ class TaskThread {
  public:
   using Task = std::move_only_function<void()>;
 
-  explicit TaskThread(std::string name);
+  explicit TaskThread(const std::string& name);
   ~TaskThread();
 
   /// False after Stop; the task is dropped then.
@@ -27,13 +27,12 @@ class TaskThread {
  private:
   void Run();
 
-  const std::string name_;
   Mutex mutex_;
   CondVar wake_;
   std::deque<Task> tasks_ GUARDED_BY(mutex_);
   bool stopping_ GUARDED_BY(mutex_) = false;
   bool stopped_ GUARDED_BY(mutex_) = false;
-  std::thread thread_;
+  std::jthread thread_;
 };
 
 }  // namespace modelfs::index

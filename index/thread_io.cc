@@ -1,11 +1,12 @@
 #include "index/thread_io.h"
 
 #include <fmt/format.h>
-#include <pthread.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <utility>
+
+#include "fetch/base/thread.h"
 
 namespace modelfs::index {
 namespace {
@@ -44,10 +45,7 @@ Result<void> WriteFully(int fd, std::uint64_t offset, std::span<const std::byte>
 ThreadIo::ThreadIo() {
   threads_.reserve(kThreads);
   for (int i = 0; i < kThreads; ++i) {
-    threads_.emplace_back([this, i] {
-      pthread_setname_np(pthread_self(), fmt::format("disk-{}", i).c_str());
-      Run();
-    });
+    threads_.push_back(StartThread(fmt::format("disk-{}", i), [this] { Run(); }));
   }
 }
 
@@ -81,7 +79,7 @@ void ThreadIo::Stop() {
     stopping_ = true;
     wake_.NotifyAll();
   }
-  for (std::thread& thread : threads_) {
+  for (std::jthread& thread : threads_) {
     if (thread.joinable()) thread.join();
   }
   const MutexLock lock(mutex_);

@@ -1,7 +1,6 @@
 #include "index/uring_io.h"
 
 #include <fmt/format.h>
-#include <pthread.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -9,6 +8,8 @@
 #include <limits>
 #include <system_error>
 #include <utility>
+
+#include "fetch/base/thread.h"
 
 namespace modelfs::index {
 
@@ -29,7 +30,9 @@ Result<std::unique_ptr<UringIo>> UringIo::Make() {
 }
 
 UringIo::UringIo(std::unique_ptr<io_uring> ring, Fd wake)
-    : ring_(std::move(ring)), wake_(std::move(wake)), thread_([this] { Run(); }) {}
+    : ring_(std::move(ring)),
+      wake_(std::move(wake)),
+      thread_(StartThread("disk", [this] { Run(); })) {}
 
 UringIo::~UringIo() {
   Stop();
@@ -123,7 +126,6 @@ void UringIo::Complete(std::unique_ptr<Op> op, int result) {
 }
 
 void UringIo::Run() {
-  pthread_setname_np(pthread_self(), "disk");
   for (;;) {
     {
       MutexLock lock(mutex_);

@@ -27,22 +27,27 @@ bool ReadChunk(int fd, ByteRange range, std::byte* out) {
 
 }  // namespace
 
-void Verifier::Start(std::move_only_function<Objects()> objects, Progress progress,
-                     Done<VerifyReport> done) {
+void Verifier::Start(Ids ids, Open open, Progress progress, Done<VerifyReport> done) {
   auto shared = std::make_shared<Done<VerifyReport>>(std::move(done));
-  const bool posted = thread_.Post(
-      [this, objects = std::move(objects), progress = std::move(progress), shared]() mutable {
-        VerifyReport report;
-        std::vector<std::byte> buffer(core_->tier.chunk_size_bytes());
-        for (const std::shared_ptr<LocalObject>& object : objects()) {
-          object->AwaitLoaded();
-          ++report.objects;
-          if (VerifyObject(*object, progress, report, buffer) == Verdict::kStopped) {
-            return (*shared)(Fail(Errc::kCancelled, "verify: stopped"));
-          }
-        }
-        (*shared)(std::move(report));
-      });
+  const bool posted = thread_.Post([this, ids = std::move(ids), open = std::move(open),
+                                    progress = std::move(progress), shared]() mutable {
+    if (ids.empty()) {
+      auto all = core_->db->Objects();
+      if (!all) return (*shared)(std::unexpected(std::move(all.error())));
+      for (ObjectRecord& record : *all) ids.push_back(std::move(record.id));
+    }
+    VerifyReport report;
+    std::vector<std::byte> buffer(core_->tier.chunk_size_bytes());
+    for (const fetch::ObjectId& id : ids) {
+      const std::shared_ptr<LocalObject> object = open(id);
+      object->AwaitLoaded();
+      ++report.objects;
+      if (VerifyObject(*object, progress, report, buffer) == Verdict::kStopped) {
+        return (*shared)(Fail(Errc::kCancelled, "verify: stopped"));
+      }
+    }
+    (*shared)(std::move(report));
+  });
   if (!posted) (*shared)(Fail(Errc::kCancelled, "verify: shutting down"));
 }
 

@@ -16,13 +16,13 @@ namespace modelfs::index {
 class Verifier {
  public:
   using Progress = std::move_only_function<bool(std::uint64_t bytes)>;
-  using Objects = std::vector<std::shared_ptr<LocalObject>>;
+  using Ids = std::vector<fetch::ObjectId>;
+  using Open = std::function<std::shared_ptr<LocalObject>(const fetch::ObjectId& id)>;
 
   explicit Verifier(std::shared_ptr<Core> core) : core_(std::move(core)), thread_("verify") {}
 
-  /// See Cache::Verify. `objects` is called on the `verify` thread.
-  void Start(std::move_only_function<Objects()> objects, Progress progress,
-             Done<VerifyReport> done);
+  /// See Cache::Verify. `open` is called on the `verify` thread, for one object at a time.
+  void Start(Ids ids, Open open, Progress progress, Done<VerifyReport> done);
   void Stop() { thread_.Stop(); }
 
  private:
