@@ -1,0 +1,100 @@
+#include "index/read_ahead.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+
+namespace modelfs::index {
+namespace {
+
+constexpr std::uint64_t kMiB = 1 << 20;
+constexpr std::uint64_t kPiece = 128 << 10;
+
+ReadAhead Make(std::uint64_t object_bytes = 2048 * kMiB) {
+  return ReadAhead({.chunk_bytes = kMiB, .object_bytes = object_bytes});
+}
+
+/// Furthest byte that windows asked for while [begin, end) was read in order.
+std::uint64_t Scan(ReadAhead& ahead, std::uint64_t begin, std::uint64_t end) {
+  std::uint64_t wanted = 0;
+  for (std::uint64_t at = begin; at < end; at += kPiece) {
+    if (const auto w = ahead.Note(ByteRange::At(at, kPiece))) {
+      wanted = std::max(wanted, w->range.end);
+    }
+  }
+  return wanted;
+}
+
+TEST(ReadAheadTest, OneReadIsNoSequence) {
+  auto ahead = Make();
+  EXPECT_EQ(ahead.Note(ByteRange::At(0, kMiB)), std::nullopt);
+}
+
+TEST(ReadAheadTest, WindowGrowsWithTheRun) {
+  auto ahead = Make();
+  EXPECT_EQ(Scan(ahead, 0, 3 * kPiece), 3 * kPiece + kMiB);
+  EXPECT_GE(Scan(ahead, 3 * kPiece, 4 * kMiB), 10 * kMiB);
+  EXPECT_LE(Scan(ahead, 4 * kMiB, 5 * kMiB), 15 * kMiB);
+  EXPECT_GE(Scan(ahead, 5 * kMiB, 64 * kMiB), 64 * kMiB + 48 * kMiB);
+}
+
+TEST(ReadAheadTest, LongRunWantsTheRest) {
+  auto ahead = Make(512 * kMiB);
+  EXPECT_EQ(Scan(ahead, 0, 140 * kMiB), 512 * kMiB);
+}
+
+TEST(ReadAheadTest, ToleratesPiecesThatOvertakeEachOther) {
+  auto ahead = Make();
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE(seed);
+  std::mt19937 random(seed);
+  std::vector<std::uint64_t> order;
+  for (std::uint64_t i = 0; i < 512; ++i) order.push_back(i);
+  for (std::size_t i = 0; i < order.size(); i += 4) {
+    std::shuffle(order.begin() + static_cast<std::ptrdiff_t>(i),
+                 order.begin() + static_cast<std::ptrdiff_t>(i + 4), random);
+  }
+  std::uint64_t wanted = 0;
+  for (const std::uint64_t i : order) {
+    if (const auto w = ahead.Note(ByteRange::At(i * kPiece, kPiece))) wanted = w->range.end;
+  }
+  EXPECT_GE(wanted, 64 * kMiB + 48 * kMiB);
+}
+
+TEST(ReadAheadTest, FollowsTwentyReadersAtOnce) {
+  auto ahead = Make();
+  std::vector<std::uint64_t> wanted(20);
+  for (std::uint64_t i = 0; i < 40; ++i) {
+    for (std::uint64_t r = 0; r < wanted.size(); ++r) {
+      if (const auto w = ahead.Note(ByteRange::At(r * 100 * kMiB + i * kPiece, kPiece))) {
+        wanted[r] = w->range.end;
+      }
+    }
+  }
+  for (std::uint64_t r = 0; r < wanted.size(); ++r) {
+    EXPECT_GE(wanted[r], r * 100 * kMiB + 10 * kMiB) << r;
+  }
+}
+
+TEST(ReadAheadTest, RandomReadsHardlyEverTriggerIt) {
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE(seed);
+  std::mt19937_64 random(seed);
+  auto ahead = Make();
+  std::uint64_t asked = 0;
+  constexpr int kReads = 5000;
+  for (int i = 0; i < kReads; ++i) {
+    const std::uint64_t at = random() % (2047 * kMiB);
+    if (const auto w = ahead.Note(ByteRange::At(at, 4096))) asked += w->range.size();
+  }
+  EXPECT_LT(asked, kReads * kMiB / 100);
+}
+
+TEST(ReadAheadTest, NeverWantsBeyondTheEnd) {
+  auto ahead = Make(10 * kMiB + 5);
+  EXPECT_EQ(Scan(ahead, 0, 10 * kMiB), 10 * kMiB + 5);
+}
+
+}  // namespace
+}  // namespace modelfs::index
