@@ -51,6 +51,7 @@ void Write(json& out, const StartMessage& m) { out["daemon"] = ToJson(m.daemon);
 void Write(json& out, const AddMountMessage& m) {
   out["request"] = m.request;
   out["mount"] = ToJson(m.mount);
+  out["again"] = m.again;
 }
 void Write(json& out, const MountRequestMessage& m) {
   out["request"] = m.request;
@@ -88,6 +89,12 @@ class Reader {
     if (value != nullptr && value->is_number_unsigned()) return value->get<std::uint64_t>();
     Complain(name);
     return 0;
+  }
+  bool Flag(const char* name) {
+    const json* value = Find(name);
+    if (value != nullptr && value->is_boolean()) return value->get<bool>();
+    Complain(name);
+    return false;
   }
   std::string Text(const char* name) {
     const json* value = Find(name);
@@ -147,7 +154,8 @@ std::optional<BrokerMessage> ReadFields(std::string_view type, Reader& in) {
   }
   if (type == "add_mount") {
     return AddMountMessage{.request = in.Number("request"),
-                           .mount = in.Object("mount", &MountSpecFromJson)};
+                           .mount = in.Object("mount", &MountSpecFromJson),
+                           .again = in.Flag("again")};
   }
   if (type == "mount_request") {
     return MountRequestMessage{.request = in.Number("request"),

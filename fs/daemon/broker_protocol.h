@@ -32,6 +32,7 @@ struct StartMessage {  ///< S: the first message. The descriptor is a copy of th
 struct AddMountMessage {  ///< S: make this mount. W answers with ready or failed.
   std::uint64_t request = 0;  ///< Repeated in the answer; not 0.
   MountSpec mount;
+  bool again = false;  ///< It was mounted before: mount even if its sources do not answer now.
 };
 struct MountRequestMessage {  ///< W: all is prepared, mount it. S answers with mounted or failed.
   std::uint64_t request = 0;  ///< Repeated in the answer.

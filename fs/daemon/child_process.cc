@@ -3,7 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +19,10 @@ namespace modelfs::fs {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+/// A descriptor that is readable when process `pid` has ended. glibc 2.36 declares its own wrapper
+/// for C only.
+int OpenProcess(pid_t pid) { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); }
 
 int MillisecondsUntil(Clock::time_point when) {
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(when - Clock::now()).count();
@@ -38,7 +42,7 @@ bool PollUntil(int fd, Clock::time_point when) {
 /// The child's exit code, or 128 + signal. Nullopt when it has not ended by `when`: it is killed
 /// then, and reaped if the kernel lets it go at once.
 std::optional<int> Reap(pid_t child, Clock::time_point when) {
-  const Fd handle(::pidfd_open(child, 0));
+  const Fd handle(OpenProcess(child));
   const bool ended = handle && PollUntil(handle.get(), when);
   if (!ended) {
     ::kill(child, SIGKILL);
@@ -107,7 +111,7 @@ Result<ProgramResult> RunProgram(const std::vector<std::string>& argv, int inher
   ::fcntl(from_child.get(), F_SETFL, O_NONBLOCK);
 
   const auto end = Clock::now() + deadline;
-  const Fd handle(::pidfd_open(child, 0));
+  const Fd handle(OpenProcess(child));
   ProgramResult result;
   // A program that writes more than a pipe holds must not wait for us.
   for (bool ended = false; handle && !ended && Clock::now() < end;) {
@@ -149,7 +153,7 @@ Result<int> CallInChild(const std::function<int()>& body, std::string_view opera
 }
 
 bool WaitForExit(pid_t pid, std::chrono::milliseconds deadline) {
-  const Fd handle(::pidfd_open(pid, 0));
+  const Fd handle(OpenProcess(pid));
   if (!handle) return errno == ESRCH;
   return PollUntil(handle.get(), Clock::now() + deadline);
 }

@@ -13,7 +13,7 @@
 namespace modelfs::fs {
 
 // Calls that can hang in the kernel (a broken mount, a program that waits) are made in a child, so
-// that the caller goes on after a deadline. Requires of all: the process has one thread.
+// that the caller goes on after a deadline.
 
 struct ProgramResult {
   int exit_code = 0;   ///< 127: could not be started (not found); 128 + n: killed by signal n.

@@ -20,7 +20,8 @@ enum class UnmountOutcome : std::uint8_t {
 };
 
 /// The privileged acts on mounts. The seam between the supervisor and the kernel.
-/// Threads: one; requires that the process has no other.
+/// Threads: one. Mount and, for ordinary users, Unmount fork: between fork and exec they call what
+/// glibc allows there also when the process has other threads.
 class Mounter {
  public:
   struct Mounted {

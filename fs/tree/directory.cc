@@ -170,6 +170,11 @@ std::vector<std::pair<std::uint32_t, Directory::Item>> Directory::Slice(std::uin
   return slice;
 }
 
+bool Directory::Listed() const {
+  MutexLock lock(mutex_);
+  return listed_;
+}
+
 std::pair<std::uint64_t, std::uint64_t> Directory::Totals() const {
   MutexLock lock(mutex_);
   return {files_, bytes_};

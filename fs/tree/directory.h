@@ -71,6 +71,8 @@ class Directory : public std::enable_shared_from_this<Directory> {
   std::optional<Item> At(std::uint32_t index) const;
   /// Up to `limit` entries that are not gone, from index `from` on.
   std::vector<std::pair<std::uint32_t, Item>> Slice(std::uint32_t from, std::size_t limit) const;
+  /// Whether there was a listing yet.
+  bool Listed() const;
   /// Files and bytes that are not gone.
   std::pair<std::uint64_t, std::uint64_t> Totals() const;
   /// How long names may be trusted from `now` on.

@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "fs/tree/node_id.h"
@@ -16,6 +17,14 @@ constexpr std::chrono::milliseconds kTickPeriod{100};
 
 std::unexpected<Error> NoSuchNode(std::uint64_t id) {
   return Fail(Errc::kNotFound, fmt::format("node {}: never given out", id));
+}
+
+fetch::Entry AtOrigin(const Directory::Item& item) {
+  return {.name = item.RawName(),
+          .kind = item.kind,
+          .size_bytes = item.size_bytes,
+          .modified = item.modified,
+          .tag = item.tag};
 }
 
 }  // namespace
@@ -203,13 +212,7 @@ Result<OriginTree::Place> OriginTree::FileAt(std::uint64_t id) {
 Result<fetch::ObjectId> OriginTree::Identity(std::uint64_t file) {
   auto place = FileAt(file);
   if (!place) return std::unexpected(std::move(place.error()));
-  Directory::Item& item = place->item;
-  fetch::Entry entry{.name = item.RawName(),
-                     .kind = item.kind,
-                     .size_bytes = item.size_bytes,
-                     .modified = item.modified,
-                     .tag = item.tag};
-  return place->directory->origin()->Pin(place->directory->path(), entry);
+  return place->directory->origin()->Pin(place->directory->path(), AtOrigin(place->item));
 }
 
 Result<std::shared_ptr<index::CachedObject>> OriginTree::Open(std::uint64_t file) {
@@ -243,6 +246,28 @@ Tree::Totals OriginTree::Listed() const {
     totals.bytes += bytes;
   }
   return totals;
+}
+
+std::optional<std::vector<fetch::ObjectId>> OriginTree::ListedFiles(std::string_view name) const {
+  const auto source = std::ranges::find(options_.sources, name, &Source::name);
+  if (source == options_.sources.end()) return std::nullopt;
+  std::vector<std::shared_ptr<Directory>> directories;
+  {
+    MutexLock lock(mutex_);
+    directories = directories_;
+  }
+  bool listed = false;
+  std::vector<fetch::ObjectId> files;
+  for (const auto& directory : directories) {
+    if (directory->origin() != source->origin) continue;
+    listed = listed || directory->Listed();
+    for (const auto& [index, item] : directory->Slice(0, std::numeric_limits<std::size_t>::max())) {
+      if (item.kind != fetch::Entry::Kind::kFile) continue;
+      files.push_back(source->origin->Pin(directory->path(), AtOrigin(item)));
+    }
+  }
+  if (!listed) return std::nullopt;
+  return files;
 }
 
 }  // namespace modelfs::fs

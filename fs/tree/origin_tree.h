@@ -29,6 +29,7 @@ class OriginTree final : public Tree, public std::enable_shared_from_this<Origin
   std::chrono::milliseconds NegativeTtl(std::uint64_t directory) override;
   Result<std::string> ReadLink(std::uint64_t id) override;
   Totals Listed() const override;
+  std::optional<std::vector<fetch::ObjectId>> ListedFiles(std::string_view source) const override;
 
  private:
   using Clock = Directory::Clock;

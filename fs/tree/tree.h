@@ -85,6 +85,10 @@ class Tree {
     std::uint64_t bytes = 0;
   };
   virtual Totals Listed() const = 0;
+  /// Of the source with this name, the files that were listed so far and are not gone. Nullopt when
+  /// there is no such source, or nothing of it was listed yet.
+  virtual std::optional<std::vector<fetch::ObjectId>> ListedFiles(
+      std::string_view source) const = 0;
 };
 
 }  // namespace modelfs::fs

@@ -1,0 +1,94 @@
+#include "fs/daemon/broker_client.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+namespace modelfs::fs {
+
+Result<MountedMessage> BrokerClient::RequestMount(const MountSpec& spec,
+                                                  std::chrono::milliseconds deadline) {
+  const auto until = std::chrono::steady_clock::now() + deadline;
+  std::uint64_t request = 0;
+  {
+    MutexLock lock(mutex_);
+    request = next_request_++;
+    waiting_.emplace(request, std::nullopt);
+  }
+  auto sent = channel_.Send(MountRequestMessage{.request = request, .mount = spec});
+  MutexLock lock(mutex_);
+  const auto waiting = waiting_.find(request);
+  bool in_time = true;
+  while (sent && in_time && !waiting->second && connected_ && !closed_) {
+    in_time = answered_.WaitUntil(mutex_, until);
+  }
+  std::optional<Answer> answer = std::move(waiting->second);
+  waiting_.erase(waiting);
+  if (answer) return *std::move(answer);
+  if (closed_) return Fail(Errc::kCancelled, "the daemon is ending");
+  if (!sent || !connected_) {
+    return Fail(Errc::kIo, fmt::format("mount {}: the supervisor of this daemon died, so it can "
+                                       "mount nothing new: unmount what it has, then mount again",
+                                       spec.mountpoint));
+  }
+  return Fail(Errc::kTimeout, fmt::format("mount {}: the supervisor did not answer within {} s",
+                                          spec.mountpoint, deadline.count() / 1000));
+}
+
+void BrokerClient::Send(const BrokerMessage& message) {
+  if (!connected()) return;
+  if (auto sent = channel_.Send(message); !sent) {
+    spdlog::error("worker.broker_send_failed error=\"{}\"", sent.error().what);
+  }
+}
+
+std::optional<BrokerMessage> BrokerClient::Next() {
+  auto message = channel_.Receive();
+  if (!message && message.error().code == Errc::kInvalid) {
+    spdlog::error("worker.bad_broker_message error=\"{}\"", message.error().what);
+    return std::nullopt;
+  }
+  if (!message || !message->has_value()) {
+    MutexLock lock(mutex_);
+    connected_ = false;
+    answered_.NotifyAll();
+    return std::nullopt;
+  }
+  if (auto* mounted = std::get_if<MountedMessage>(&**message)) {
+    Resolve(mounted->request, std::move(*mounted));
+    return std::nullopt;
+  }
+  if (auto* failed = std::get_if<FailedMessage>(&**message)) {
+    Resolve(failed->request, std::unexpected(std::move(failed->error)));
+    return std::nullopt;
+  }
+  return *std::move(message);
+}
+
+void BrokerClient::Resolve(std::uint64_t request, Answer answer) {
+  std::uint64_t unwanted = 0;
+  {
+    MutexLock lock(mutex_);
+    const auto waiting = waiting_.find(request);
+    if (waiting != waiting_.end()) {
+      waiting->second = std::move(answer);
+      answered_.NotifyAll();
+      return;
+    }
+    if (answer) unwanted = answer->session;
+  }
+  // Whoever asked has gone away: nobody would serve this mount.
+  if (unwanted != 0) Send(UnmountRequestMessage{unwanted});
+}
+
+void BrokerClient::Close() {
+  MutexLock lock(mutex_);
+  closed_ = true;
+  answered_.NotifyAll();
+}
+
+bool BrokerClient::connected() const {
+  MutexLock lock(mutex_);
+  return connected_;
+}
+
+}  // namespace modelfs::fs

@@ -1,0 +1,86 @@
+#include "fs/daemon/jobs.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "fetch/base/thread.h"
+#include "fs/daemon/job_bodies.h"
+
+namespace modelfs::fs {
+
+Result<std::uint64_t> Jobs::StartWarm(std::vector<JobTarget> targets) {
+  return Start(JobState::Kind::kWarm, std::move(targets), &RunWarm);
+}
+
+Result<std::uint64_t> Jobs::StartVerify(std::vector<JobTarget> targets) {
+  return Start(JobState::Kind::kVerify, std::move(targets), &RunVerify);
+}
+
+Result<std::uint64_t> Jobs::Start(JobState::Kind kind, std::vector<JobTarget> targets, Body body) {
+  MutexLock lock(mutex_);
+  if (stopping_) return Fail(Errc::kCancelled, "the daemon is ending");
+  ForgetOld();
+  const auto running = std::ranges::count_if(
+      jobs_, [](const auto& entry) { return entry.second.state->running(); });
+  if (static_cast<std::size_t>(running) >= kMaxRunning) {
+    return Fail(Errc::kTransient, fmt::format("{} jobs are running: try again later", running));
+  }
+  const std::uint64_t id = next_id_++;
+  auto state = std::make_shared<JobState>(id, kind);
+  auto thread = StartThread(
+      fmt::format("job-{}", id),
+      [state, body, cache = cache_, on = std::move(targets)]() mutable {
+        const auto result = body(state, cache, std::move(on));
+        if (!result && result.error().code != Errc::kCancelled) {
+          spdlog::warn("job.failed job={} error=\"{}\"", state->Describe()["id"].dump(),
+                       result.error().what);
+        }
+        state->Finish(result);
+      });
+  jobs_.emplace(id, Job{.state = std::move(state), .thread = std::move(thread)});
+  return id;
+}
+
+/// Joins no thread that still has something to do: only jobs that have ended are forgotten.
+void Jobs::ForgetOld() {
+  for (auto job = jobs_.begin(); jobs_.size() >= kKept && job != jobs_.end();) {
+    job = job->second.state->running() ? std::next(job) : jobs_.erase(job);
+  }
+}
+
+Result<nlohmann::json> Jobs::Describe(std::uint64_t id) const {
+  std::shared_ptr<JobState> state;
+  {
+    MutexLock lock(mutex_);
+    const auto found = jobs_.find(id);
+    if (found == jobs_.end()) return Fail(Errc::kNotFound, fmt::format("no job {}", id));
+    state = found->second.state;
+  }
+  return state->Describe();
+}
+
+nlohmann::json Jobs::DescribeAll() const {
+  std::vector<std::shared_ptr<JobState>> states;
+  {
+    MutexLock lock(mutex_);
+    for (const auto& [id, job] : jobs_) states.push_back(job.state);
+  }
+  auto all = nlohmann::json::array();
+  for (const auto& state : states) all.push_back(state->Describe());
+  return all;
+}
+
+void Jobs::Stop() {
+  std::map<std::uint64_t, Job> ending;
+  {
+    MutexLock lock(mutex_);
+    stopping_ = true;
+    ending.swap(jobs_);
+  }
+  for (auto& [id, job] : ending) job.state->Cancel();
+}
+
+}  // namespace modelfs::fs

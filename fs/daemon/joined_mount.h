@@ -1,0 +1,14 @@
+#pragma once
+
+#include <string>
+
+#include "fetch/base/error.h"
+
+namespace modelfs::fs {
+
+/// Waits until `mountpoint` (resolved), a mount that another process's daemon serves, is gone.
+/// SIGTERM and SIGINT unmount it, lazily when it is busy.
+/// Requires: one thread. Errors: kIo, those of Unmount.
+Result<void> StayWhileMounted(const std::string& mountpoint);
+
+}  // namespace modelfs::fs

@@ -1,0 +1,68 @@
+#include "fs/daemon/source_check.h"
+
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "fetch/base/mutex.h"
+
+namespace modelfs::fs {
+namespace {
+
+/// Shared with the probes, which may answer after nobody waits any more.
+struct Answers {
+  explicit Answers(std::size_t count) : results(count), missing(count) {}
+  Mutex mutex;
+  CondVar changed;
+  std::vector<std::optional<Result<void>>> results GUARDED_BY(mutex);
+  std::size_t missing GUARDED_BY(mutex);
+};
+
+std::string Name(const Tree::Source& source) {
+  return fmt::format("source '{}' ({})", source.name, source.origin->Describe());
+}
+
+}  // namespace
+
+Result<void> CheckSources(const std::vector<Tree::Source>& sources,
+                          std::chrono::milliseconds deadline, std::stop_token stop) {
+  // Probes keep the deadline themselves; this is for one that does not.
+  const auto until = std::chrono::steady_clock::now() + deadline + std::chrono::seconds(1);
+  auto answers = std::make_shared<Answers>(sources.size());
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    sources[i].origin->Probe(deadline, [answers, i](Result<void> result) {
+      MutexLock lock(answers->mutex);
+      answers->results[i] = std::move(result);
+      --answers->missing;
+      answers->changed.NotifyAll();
+    });
+  }
+  const std::stop_callback wake(stop, [&] {
+    MutexLock lock(answers->mutex);
+    answers->changed.NotifyAll();
+  });
+  MutexLock lock(answers->mutex);
+  bool in_time = true;
+  while (answers->missing > 0 && in_time && !stop.stop_requested()) {
+    in_time = answers->changed.WaitUntil(answers->mutex, until);
+  }
+  if (stop.stop_requested()) return Fail(Errc::kCancelled, "the daemon is ending");
+  std::optional<Error> failure;
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    const auto& result = answers->results[i];
+    if (result && *result) continue;
+    const Error error = result ? result->error() : Error{Errc::kTimeout, "no answer in time"};
+    std::string text = fmt::format("{}: {}", Name(sources[i]), error.what);
+    if (failure) {
+      failure->what += "; " + text;
+    } else {
+      failure = Error{error.code, std::move(text)};
+    }
+  }
+  if (failure) return std::unexpected(*std::move(failure));
+  return {};
+}
+
+}  // namespace modelfs::fs

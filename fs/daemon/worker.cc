@@ -1,0 +1,201 @@
+#include "fs/daemon/worker.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <utility>
+
+#include <spdlog/spdlog.h>
+
+#include "fetch/base/thread.h"
+#include "fs/daemon/launcher.h"
+#include "fs/daemon/log.h"
+#include "fs/daemon/mount_table.h"
+
+namespace modelfs::fs {
+namespace {
+
+sigset_t WatchedSignals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, signal);
+  return set;
+}
+
+}  // namespace
+
+Worker::Worker(BrokerChannel channel)
+    : broker_(std::move(channel)), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  const sigset_t set = WatchedSignals();
+  signals_ = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+}
+
+Worker::~Worker() = default;
+
+int Worker::Run() {
+  if (!Start()) return 1;
+  mounting_ = StartThread("mount", [this] { MountLoop(); });
+  Serve();
+  return End();
+}
+
+bool Worker::Start() {
+  std::optional<BrokerMessage> first;
+  while (!first && broker_.connected()) first = broker_.Next();
+  auto* start = first ? std::get_if<StartMessage>(&*first) : nullptr;
+  if (start == nullptr || !signals_ || !wake_) {
+    spdlog::error("worker.not_started");
+    return false;
+  }
+  SetUpLog("worker", start->daemon.log_level);
+  auto app = App::Create({.daemon = std::move(start->daemon),
+                          .lock = OwnerLock(std::move(start->lock)),
+                          .broker = &broker_,
+                          .on_unmounted = [this](SessionId id) {
+                            {
+                              MutexLock lock(mutex_);
+                              gone_.push_back(id);
+                            }
+                            ::eventfd_write(wake_.get(), 1);
+                          }});
+  if (!app) {
+    spdlog::error("worker.start_failed error=\"{}\"", app.error().what);
+    broker_.Send(FailedMessage{.request = 0, .error = std::move(app.error())});
+    broker_.Send(ByeMessage{});
+    return false;
+  }
+  app_ = *std::move(app);
+  return true;
+}
+
+void Worker::Serve() {
+  while (!ending_) {
+    std::array<pollfd, 3> fds{pollfd{alone_ ? -1 : broker_.fd(), POLLIN, 0},
+                              pollfd{signals_.get(), POLLIN, 0}, pollfd{wake_.get(), POLLIN, 0}};
+    if (::poll(fds.data(), fds.size(), -1) < 0 && errno != EINTR) {
+      spdlog::error("worker.poll_failed errno={}", errno);
+      return;
+    }
+    if (fds[0].revents != 0) OnMessage();
+    if (fds[1].revents != 0) OnSignals();
+    if (fds[2].revents != 0) OnUnmounted();
+  }
+}
+
+void Worker::OnMessage() {
+  auto message = broker_.Next();
+  if (!broker_.connected()) return OnSupervisorGone();
+  if (!message) return;
+  if (auto* add = std::get_if<AddMountMessage>(&*message)) {
+    MutexLock lock(mutex_);
+    wanted_.push_back(std::move(*add));
+    wanted_changed_.NotifyOne();
+  } else if (std::holds_alternative<ShutdownMessage>(*message)) {
+    ending_ = true;
+  } else {
+    spdlog::error("worker.unexpected_message type={}", BrokerTypeName(*message));
+  }
+}
+
+void Worker::OnSignals() {
+  signalfd_siginfo info;
+  while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
+    if (info.ssi_signo == SIGHUP) {
+      spdlog::info("worker.reload_ignored: what is configured now holds until the next mount");
+    } else if (alone_) {
+      spdlog::info("worker.signal signal={}", info.ssi_signo);
+      DetachMounts();
+      ending_ = true;
+    }
+    // Otherwise the supervisor got it too, or should have: it knows when to end us.
+  }
+}
+
+void Worker::OnUnmounted() {
+  eventfd_t count = 0;
+  ::eventfd_read(wake_.get(), &count);
+  std::deque<SessionId> gone;
+  {
+    MutexLock lock(mutex_);
+    gone.swap(gone_);
+  }
+  for (const SessionId id : gone) app_->Remove(id);
+  EndIfAlone();
+}
+
+void Worker::OnSupervisorGone() {
+  spdlog::error("worker.supervisor_died: serving on, unprotected");
+  alone_ = true;
+  EndIfAlone();
+}
+
+void Worker::EndIfAlone() {
+  if (alone_ && app_->Mountpoints().empty()) ending_ = true;
+}
+
+/// Nobody else is left to do it.
+void Worker::DetachMounts() {
+  const auto mounter = MakeSystemMounter();
+  const auto table = MountTable::Read();
+  for (const std::string& mountpoint : app_->Mountpoints()) {
+    const auto entry = table ? table->Find(mountpoint) : std::nullopt;
+    if (!entry || entry->fs_type != kFsType) continue;
+    auto done = mounter->Unmount(mountpoint, entry->device_minor, UnmountMode::kLazy);
+    if (!done) spdlog::error("worker.unmount_failed error=\"{}\"", done.error().what);
+  }
+}
+
+void Worker::MountLoop() {
+  for (;;) {
+    AddMountMessage wanted;
+    {
+      MutexLock lock(mutex_);
+      while (wanted_.empty() && !no_more_) wanted_changed_.Wait(mutex_);
+      if (no_more_) return;
+      wanted = std::move(wanted_.front());
+      wanted_.pop_front();
+    }
+    const auto policy = wanted.again ? SourcePolicy::kMayBeDown : SourcePolicy::kMustAnswer;
+    if (auto done = app_->Mount(wanted.mount, policy, wanted.request); !done) {
+      spdlog::warn("worker.mount_failed mountpoint={} error=\"{}\"", wanted.mount.mountpoint,
+                   done.error().what);
+      broker_.Send(FailedMessage{.request = wanted.request, .error = std::move(done.error())});
+    }
+  }
+}
+
+int Worker::End() {
+  spdlog::info("worker.ending");
+  app_->BeginStop();
+  {
+    MutexLock lock(mutex_);
+    no_more_ = true;
+    wanted_changed_.NotifyOne();
+  }
+  mounting_.join();
+  const bool clean = app_->Stop();
+  broker_.Send(ByeMessage{});
+  spdlog::info("worker.end clean={}", clean);
+  // What an origin still holds would be destroyed under it by a return.
+  if (!clean) std::_Exit(0);
+  return 0;
+}
+
+int RunWorker(int broker_fd) {
+  const sigset_t set = WatchedSignals();
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  if (::fcntl(broker_fd, F_SETFD, FD_CLOEXEC) != 0) return 2;
+  SetUpLog("worker", "info");
+  Worker worker{BrokerChannel(Fd(broker_fd))};
+  return worker.Run();
+}
+
+}  // namespace modelfs::fs
