@@ -193,7 +193,8 @@ S3Verdict S3Reader::Judge(const Result<HttpResponse>& outcome) {
               .retry = RetryKind::kTransient};
     case 404: {
       const S3Error s3 = ParseS3Error(*outcome);
-      if (s3.code == "NoSuchBucket") return {};
+      // Other codes are not about the object: NoSuchBucket, versitygw's for an unknown access key.
+      if (!s3.code.empty() && s3.code != "NoSuchKey" && s3.code != "NoSuchVersion") return {};
       return {.kind = kFail, .error = Changed("the object is gone from the origin")};
     }
     case 412: return {.kind = kFail, .error = Changed("the object was replaced at the origin")};
