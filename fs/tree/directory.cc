@@ -127,7 +127,7 @@ void Directory::MergeEntry(fetch::Entry entry, std::string name, std::vector<boo
     }
     if (item.kind == entry.kind && item.size_bytes == entry.size_bytes && item.tag == entry.tag) {
       seen[known->second] = true;
-      item.modified = entry.modified;
+      if (is_file) item.modified = entry.modified;
       files_ += is_file ? 1 : 0;
       bytes_ += entry.size_bytes;
       return;
@@ -143,6 +143,10 @@ void Directory::MergeEntry(fetch::Entry entry, std::string name, std::vector<boo
                         .modified = entry.modified,
                         .kind = entry.kind});
   Item& item = items_.back();
+  // S3 knows no time for a prefix; 1970 would look broken.
+  if (!is_file && item.modified == std::chrono::system_clock::time_point{}) {
+    item.modified = std::chrono::system_clock::now();
+  }
   if (entry.name != item.name) item.raw = std::move(entry.name);
   by_name_.emplace(item.name, static_cast<std::uint32_t>(items_.size() - 1));
 }
