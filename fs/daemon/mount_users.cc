@@ -59,9 +59,10 @@ bool Uses(const std::string& process, const std::string& mountpoint) {
 
 std::vector<std::string> FindMountUsers(const std::string& mountpoint, std::size_t limit) {
   std::vector<std::string> users;
+  const std::string self = std::to_string(::getpid());  // May have inherited what is open.
   ForEachName("/proc", [&](const std::string& name) {
     const bool is_process = std::ranges::all_of(name, [](char c) { return c >= '0' && c <= '9'; });
-    if (!is_process || users.size() >= limit) return;
+    if (!is_process || name == self || users.size() >= limit) return;
     const std::string process = "/proc/" + name;
     if (!Uses(process, mountpoint)) return;
     std::string command;

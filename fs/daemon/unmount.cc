@@ -82,7 +82,7 @@ bool AwaitRelease(const Daemon& daemon, const std::string& mountpoint, Clock::ti
 std::unexpected<Error> Busy(const std::string& mountpoint) {
   const auto users = FindMountUsers(mountpoint, kMaxUsersNamed);
   const std::string who = users.empty() ? "somebody" : fmt::format("{}", fmt::join(users, ", "));
-  return Fail(Errc::kIo, fmt::format("umount {}: busy: {} uses it: end that first, or 'modelfs "
+  return Fail(Errc::kIo, fmt::format("umount {}: busy: used by {}: end that first, or 'modelfs "
                                      "umount --lazy {}'",
                                      mountpoint, who, mountpoint));
 }

@@ -224,7 +224,7 @@ TEST_F(SupervisorTest, GivesTheNextWorkerFreshMountsWhenOneDies) {
 TEST_F(SupervisorTest, GivesUpWhenWorkersKeepDying) {
   EXPECT_EQ(Supervise({[](const BrokerChannel& channel) {
               MountFirst(channel);
-              ::kill(::getpid(), SIGSEGV);
+              ::kill(::getpid(), SIGKILL);
             }}),
             1);
   EXPECT_EQ(workers_, RestartPolicy::kMaxDeaths);
