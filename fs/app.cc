@@ -152,6 +152,8 @@ void App::Remove(SessionId id) {
     }
     served = std::move(found->second);
     mounts_.erase(found);
+    std::erase_if(old_trees_, [](const auto& tree) { return tree.expired(); });
+    old_trees_.push_back(served.tree);
   }
   spdlog::info("app.unmounted session={} mountpoint={}", id, served.spec.mountpoint);
   LetGo(std::move(served));
@@ -180,11 +182,12 @@ bool App::Stop() {
   control_.reset();  // Waits for its calls, which fail or end soon by now.
   jobs_.reset();
   std::map<SessionId, Served> mounts;
+  std::vector<std::weak_ptr<Tree>> trees;
   {
     MutexLock lock(mutex_);
     mounts.swap(mounts_);
+    trees.swap(old_trees_);
   }
-  std::vector<std::weak_ptr<Tree>> trees;
   for (auto& [id, served] : mounts) {
     trees.push_back(served.tree);
     LetGo(std::move(served));

@@ -94,6 +94,7 @@ class App final : public DaemonApi {
   std::unique_ptr<Jobs> jobs_;
   mutable Mutex mutex_;
   std::map<SessionId, Served> mounts_ GUARDED_BY(mutex_);
+  std::vector<std::weak_ptr<Tree>> old_trees_ GUARDED_BY(mutex_);  ///< Of mounts that are gone.
   std::set<SessionId> gone_early_ GUARDED_BY(mutex_);  ///< Unmounted before Mount had returned.
   std::unique_ptr<ControlServer> control_;
 };

@@ -46,7 +46,11 @@ FuseSession::FuseSession(std::shared_ptr<Tree> tree, Options options)
       tree_(std::move(tree)),
       lot_(std::make_shared<ParkingLot>(core_, options_.read_timeout)) {}
 
-FuseSession::~FuseSession() { Stop(); }
+FuseSession::~FuseSession() {
+  Stop();
+  // The lot keeps the core for parked replies; the core must not keep the lot, or neither ends.
+  if (core_->operations) core_->operations->UseLot(nullptr);
+}
 
 Result<void> FuseSession::Begin(Fd device) {
   core_->device = std::make_unique<Device>(device.get());
