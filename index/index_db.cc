@@ -73,8 +73,9 @@ std::int64_t Now() {
 }  // namespace
 
 Result<std::unique_ptr<IndexDb>> IndexDb::Open(const std::filesystem::path& directory,
-                                               std::function<void(const Error&)> on_problem) {
-  auto store = LmdbStore::Open(directory);
+                                               std::function<void(const Error&)> on_problem,
+                                               std::size_t map_bytes) {
+  auto store = LmdbStore::Open(directory, map_bytes);
   if (!store) return std::unexpected(std::move(store.error()));
   std::unique_ptr<IndexDb> db(new IndexDb(std::move(*store), std::move(on_problem)));
   if (auto ready = db->Prepare(); !ready) return std::unexpected(std::move(ready.error()));

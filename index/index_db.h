@@ -48,7 +48,8 @@ class IndexDb {
   /// `on_problem` gets each error of a commit, on the `index` thread.
   /// Errors: as LmdbStore::Open; kInvalid for another format version.
   static Result<std::unique_ptr<IndexDb>> Open(const std::filesystem::path& directory,
-                                               std::function<void(const Error&)> on_problem);
+                                               std::function<void(const Error&)> on_problem,
+                                               std::size_t map_bytes = LmdbStore::kFirstMapBytes);
   ~IndexDb();
 
   /// True when it was made just now or never finished its rebuild: fill it with Replace for each

@@ -17,7 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kFirstMap = std::size_t{256} << 20;
 constexpr std::size_t kLargestMap = std::size_t{64} << 30;
 constexpr std::size_t kStampBlock = std::size_t{1} << 20;
 
@@ -86,7 +85,8 @@ std::unexpected<Error> LmdbError(std::string_view operation, int rc) {
   return Fail(code, fmt::format("index {}: {}", operation, mdb_strerror(rc)));
 }
 
-Result<std::unique_ptr<LmdbStore>> LmdbStore::Open(const fs::path& directory) {
+Result<std::unique_ptr<LmdbStore>> LmdbStore::Open(const fs::path& directory,
+                                                   std::size_t map_bytes) {
   std::error_code error;
   fs::create_directories(directory, error);
   if (error) {
@@ -103,7 +103,7 @@ Result<std::unique_ptr<LmdbStore>> LmdbStore::Open(const fs::path& directory) {
       MoveAside(directory);
     }
   }
-  std::unique_ptr<LmdbStore> store(new LmdbStore(directory));
+  std::unique_ptr<LmdbStore> store(new LmdbStore(directory, map_bytes));
   auto opened = store->TryOpen();
   if (!opened && opened.error().code != Errc::kDenied && opened.error().code != Errc::kNoSpace) {
     spdlog::warn("index.damaged directory={} reason=\"{}\" mend=\"rebuilt from the map files\"",
@@ -121,7 +121,7 @@ Result<void> LmdbStore::TryOpen() {
   if (const int rc = mdb_env_create(&raw); rc != 0) return LmdbError("create", rc);
   env_.reset(raw);
   mdb_env_set_maxdbs(raw, 3);
-  mdb_env_set_mapsize(raw, kFirstMap);
+  mdb_env_set_mapsize(raw, map_bytes_);
   if (const int rc = mdb_env_open(raw, directory_.c_str(), MDB_NOTLS | MDB_NOMETASYNC, 0600);
       rc != 0) {
     return LmdbError(fmt::format("open {}", directory_.string()), rc);

@@ -31,13 +31,17 @@ std::unexpected<Error> LmdbError(std::string_view operation, int rc);
 /// Lock order: `growing_` is a leaf; bodies of Read run under it and take no lock.
 class LmdbStore {
  public:
+  static constexpr std::size_t kFirstMapBytes = std::size_t{256} << 20;
+
   enum class Table : std::uint8_t { kMeta, kObjects, kChunks };
   using Body = std::function<int(MDB_txn*)>;  ///< Returns an LMDB code; 0 commits.
 
   /// Opens or makes the environment in `directory`. What cannot be opened, or does not match the
   /// stamp of its last orderly close, is moved aside to `damaged-N` and replaced by an empty one.
   /// Errors: as FromErrno for a directory that cannot be used at all.
-  static Result<std::unique_ptr<LmdbStore>> Open(const std::filesystem::path& directory);
+  /// `map_bytes`: how large the memory map is at first.
+  static Result<std::unique_ptr<LmdbStore>> Open(const std::filesystem::path& directory,
+                                                 std::size_t map_bytes = kFirstMapBytes);
 
   MDB_dbi table(Table t) const { return tables_[static_cast<std::size_t>(t)]; }
   Result<void> Read(const Body& body) const EXCLUDES(growing_);
@@ -48,11 +52,13 @@ class LmdbStore {
   void Close() EXCLUDES(growing_);
 
  private:
-  explicit LmdbStore(std::filesystem::path directory) : directory_(std::move(directory)) {}
+  LmdbStore(std::filesystem::path directory, std::size_t map_bytes)
+      : directory_(std::move(directory)), map_bytes_(map_bytes) {}
   Result<void> TryOpen();
   Result<void> Grow() EXCLUDES(growing_);
 
   const std::filesystem::path directory_;
+  const std::size_t map_bytes_;
   mutable Mutex growing_;  ///< Keeps readers out while the map is resized.
   LmdbEnv env_;
   std::array<MDB_dbi, 3> tables_{};

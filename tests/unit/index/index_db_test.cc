@@ -14,9 +14,10 @@ class IndexDbTest : public ::testing::Test {
  protected:
   static constexpr std::uint64_t kChunk = 1 << 20;
 
-  void Open() {
+  void Open(std::size_t map_bytes = LmdbStore::kFirstMapBytes) {
     db_.reset();
-    auto db = IndexDb::Open(dir_.path() / "index", [this](const Error& e) { problem_ = e.what; });
+    auto db = IndexDb::Open(
+        dir_.path() / "index", [this](const Error& e) { problem_ = e.what; }, map_bytes);
     ASSERT_TRUE(db) << db.error().what;
     db_ = std::move(*db);
   }
@@ -96,9 +97,8 @@ TEST_F(IndexDbTest, DirtyIsAnsweredAfterTheCommit) {
 }
 
 TEST_F(IndexDbTest, GrowsItsMapWhileItIsRead) {
-  Open();
-  // About 300 MiB of records: more than the first map of 256 MiB.
-  constexpr std::uint64_t kChunks = 640'000;
+  Open(1 << 20);
+  constexpr std::uint64_t kChunks = 64'000;  // 8 MiB of records, then 35 MiB more.
   std::vector<IndexedChunk> chunks;
   chunks.reserve(kChunks);
   for (std::uint64_t i = 0; i < kChunks; ++i) chunks.push_back({i * 16, i});
