@@ -15,6 +15,15 @@ namespace {
 
 using nlohmann::json;
 
+/// Text of a field, fit for a terminal: names come from servers.
+std::string Shown(const json& object, const char* key) {
+  std::string text = TextField(object, key);
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  }
+  return text;
+}
+
 std::string Size(const json& object, const char* key) {
   return FormatSize(NumberField(object, key));
 }
@@ -32,13 +41,13 @@ std::string CachedOfTotal(const json& source) {
 std::string Mounts(const json& mounts, const std::optional<std::string>& only) {
   TextTable table({"MOUNT", "SOURCE", "URI", "CACHED", "FILES", "WAITING"});
   for (const auto& mount : mounts) {
-    std::string mountpoint = TextField(mount, "mountpoint");
-    if (only && mountpoint != *only) continue;
+    if (only && TextField(mount, "mountpoint") != *only) continue;
+    std::string mountpoint = Shown(mount, "mountpoint");
     std::string waiting = fmt::to_string(NumberField(mount, "parked_requests"));
     for (const auto& source : ChildField(mount, "sources")) {
       const auto files = MaybeNumber(source, "files");
-      table.Add({mountpoint, TextField(source, "name"), TextField(source, "uri"),
-                 CachedOfTotal(source), files ? fmt::to_string(*files) : "-", waiting});
+      table.Add({mountpoint, Shown(source, "name"), Shown(source, "uri"), CachedOfTotal(source),
+                 files ? fmt::to_string(*files) : "-", waiting});
       mountpoint.clear();
       waiting.clear();
     }
@@ -48,19 +57,19 @@ std::string Mounts(const json& mounts, const std::optional<std::string>& only) {
 
 std::string Head(const json& status) {
   const bool healthy = ChildField(status, "healthy") == true;
-  const std::string problem = TextField(status, "problem");
+  const std::string problem = Shown(status, "problem");
   const std::chrono::seconds uptime(NumberField(status, "uptime_seconds"));
   std::string health = healthy ? "healthy" : "UNHEALTHY";
   if (!problem.empty()) health += ": " + problem;
-  return fmt::format("modelfs {}, pid {}, up {}, {}\n", TextField(status, "version"),
+  return fmt::format("modelfs {}, pid {}, up {}, {}\n", Shown(status, "version"),
                      NumberField(status, "pid"), FormatDuration(uptime), health);
 }
 
 std::string Cache(const json& cache) {
   std::string text =
-      fmt::format("cache {}: {} in {} objects, {} free, {}\n", TextField(cache, "directory"),
+      fmt::format("cache {}: {} in {} objects, {} free, {}\n", Shown(cache, "directory"),
                   Size(cache, "cached_bytes"), NumberField(cache, "objects"),
-                  Size(cache, "filesystem_free_bytes"), TextField(cache, "io_backend"));
+                  Size(cache, "filesystem_free_bytes"), Shown(cache, "io_backend"));
   if (const auto n = NumberField(cache, "quarantined_chunks"); n > 0) {
     text += fmt::format("damaged chunks found and set aside: {}\n", n);
   }
@@ -81,7 +90,7 @@ std::string Jobs(const json& jobs) {
   std::string text;
   for (const auto& job : jobs) {
     if (TextField(job, "state") != "running") continue;
-    text += fmt::format("job {}: {} {} of {}\n", NumberField(job, "id"), TextField(job, "kind"),
+    text += fmt::format("job {}: {} {} of {}\n", NumberField(job, "id"), Shown(job, "kind"),
                         Size(job, "bytes_done"), Size(job, "bytes_total"));
   }
   return text;
@@ -94,9 +103,6 @@ std::string StatusText(const json& status, const std::optional<std::string>& mou
   std::string text = Head(status) + Cache(cache) +
                      Mounts(ChildField(status, "mounts"), mountpoint) + Downloads(cache) +
                      Jobs(ChildField(status, "jobs"));
-  for (char& c : text) {
-    if ((static_cast<unsigned char>(c) < 0x20 && c != '\n') || c == 0x7f) c = '?';
-  }
   return text;
 }
 

@@ -21,7 +21,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr unsigned kMaxConnections = 16;
+constexpr unsigned kMaxConnections = 128;
 constexpr unsigned kIdleSeconds = 30;
 
 /// One answer, before it becomes MHD's.

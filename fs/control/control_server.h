@@ -14,7 +14,7 @@ namespace modelfs::fs {
 
 /// Serves a DaemonApi on a unix socket. README.md has the calls and the JSON.
 ///
-/// Threads: one `control` thread per connection, at most 16, which call the api. Start and the
+/// Threads: one `control` thread per connection, at most 128, which call the api. Start and the
 /// destructor belong to one owner thread; the destructor waits for calls in progress.
 class ControlServer {
  public:

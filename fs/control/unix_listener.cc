@@ -14,7 +14,7 @@
 namespace modelfs::fs {
 namespace {
 
-constexpr int kBacklog = 16;
+constexpr int kBacklog = 128;
 
 Result<sockaddr_un> Address(const std::string& path) {
   sockaddr_un address{};
