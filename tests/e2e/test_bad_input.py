@@ -98,10 +98,10 @@ def test_a_certificate_that_nobody_vouches_for_and_one_that_is_named(fails, moun
     try:
         server.adopt("models", "x/a", certificate, '"1"')
         fails(mount_words(endpoint=server.url), 1, "certificate")
-        mount = modelfs.mount("s3://models/x", endpoint=server.url, arguments=["--ca-bundle", certificate])
+        mount = modelfs.mount("x=s3://models/x", endpoint=server.url, arguments=["--ca-bundle", certificate])
         assert (mount / "x" / "a").read_bytes() == certificate.read_bytes()
         mount.unmount()
-        mount = modelfs.mount("s3://models/x", endpoint=server.url, AWS_CA_BUNDLE=str(certificate))
+        mount = modelfs.mount("x=s3://models/x", endpoint=server.url, AWS_CA_BUNDLE=str(certificate))
         mount.unmount()
     finally:
         server.stop()
@@ -127,7 +127,7 @@ def test_a_mount_point_that_is_not_empty(fails, mount_words, folder):
 
 
 def test_a_mount_point_that_is_mounted_already(fails, mount_words, modelfs, s3):
-    mount = modelfs.mount("s3://models/x", endpoint=s3.url)
+    mount = modelfs.mount("x=s3://models/x", endpoint=s3.url)
     fails(mount_words(at=mount.path), 1, str(mount.path), "mounted")
     assert (mount / "x" / "a").read_bytes() == b"a", "the first mount suffered"
 
@@ -160,20 +160,20 @@ def test_a_cache_directory_that_is_full(fails, mount_words, small_disk):
 def test_a_disk_that_fills_while_mounted_costs_the_cache_not_the_bytes(modelfs, s3, small_disk):
     body = os.urandom(120 * MIB)
     s3.client().put_object(Bucket="models", Key="fills/a", Body=body)
-    mount = modelfs.mount("s3://models/fills", endpoint=s3.url, cache=small_disk / "cache")
+    mount = modelfs.mount("fills=s3://models/fills", endpoint=s3.url, cache=small_disk / "cache")
     assert (mount / "fills" / "a").read_bytes() == body
     assert mount.status()["cache"]["uncached_writes"] > 0
     mount.unmount()
 
 
 def test_a_cache_of_another_format_version(fails, mount_words, modelfs, s3):
-    mount = modelfs.mount("s3://models/x", endpoint=s3.url)
+    mount = modelfs.mount("x=s3://models/x", endpoint=s3.url)
     mount.unmount()
     format_file = mount.cache / "FORMAT"
     said = format_file.read_text()
     assert any(c.isdigit() for c in said)
     format_file.write_text("".join("9" if c.isdigit() else c for c in said))
-    fails(mount_words(cache=mount.cache), 1, str(mount.cache), "version")
+    fails(mount_words(cache=mount.cache), 1, str(mount.cache), "format")
 
 
 @pytest.mark.parametrize("more", [["--chunk-size", "3MiB"], ["--chunk-size", "1 potato"], ["--memory", "0%"], ["--memory", "-5"],
@@ -200,7 +200,7 @@ def test_bad_usage(fails, words):
 
 def test_a_source_twice(fails, modelfs, s3):
     at = modelfs.new_mount_point()
-    fails(["mount", *modelfs.mount_arguments(["s3://models/x", "s3://other/x"], s3.url, modelfs.folder / "cache"), at], 2, "x")
+    fails(["mount", *modelfs.mount_arguments(["s3://models/x", "s3://models/y"], s3.url, modelfs.folder / "cache"), at], 2, "models")
 
 
 def test_a_configuration_that_is_broken(fails, modelfs, folder):

@@ -21,13 +21,13 @@ def changing(request, modelfs, s3, folder):
         client = s3.client()
         put = lambda body: client.put_object(Bucket="models", Key="changing/object", Body=body)
         put(A)
-        yield modelfs.mount("s3://models/changing", endpoint=s3.url, arguments=["--listing-ttl", "1s"]) / "changing" / "object", lambda: put(B)
+        yield modelfs.mount("changing=s3://models/changing", endpoint=s3.url, arguments=["--listing-ttl", "1s"]) / "changing" / "object", lambda: put(B)
         client.delete_object(Bucket="models", Key="changing/object")
     else:
         (folder / "origin" / "models").mkdir(parents=True)
         origin = EmbeddedOrigin(folder, folder / "origin")
         origin.put("models", "changing/object", A)
-        mount = modelfs.mount("s3://models/changing", endpoint=origin.url, arguments=["--listing-ttl", "1s", "--anonymous"])
+        mount = modelfs.mount("changing=s3://models/changing", endpoint=origin.url, arguments=["--listing-ttl", "1s", "--anonymous"])
         yield mount / "changing" / "object", lambda: origin.put("models", "changing/object", B)
         origin.stop()
 
@@ -75,7 +75,7 @@ def attempt(condition):
 def test_a_new_and_a_deleted_object_show_after_the_ttl(modelfs, s3):
     client = s3.client()
     client.put_object(Bucket="models", Key="coming/first", Body=b"1")
-    mount = modelfs.mount("s3://models/coming", endpoint=s3.url, arguments=["--listing-ttl", "1s"])
+    mount = modelfs.mount("coming=s3://models/coming", endpoint=s3.url, arguments=["--listing-ttl", "1s"])
     assert (mount / "coming" / "first").read_bytes() == b"1"
     assert not (mount / "coming" / "second").exists()
     client.put_object(Bucket="models", Key="coming/second", Body=b"2")
@@ -90,7 +90,7 @@ def test_a_listing_is_served_stale_while_the_origin_is_down(modelfs, folder):
     (folder / "origin" / "models" / "m").mkdir(parents=True)
     (folder / "origin" / "models" / "m" / "file").write_bytes(b"content")
     origin = EmbeddedOrigin(folder, folder / "origin")
-    mount = modelfs.mount("s3://models/m", endpoint=origin.url, arguments=["--listing-ttl", "100ms", "--anonymous"])
+    mount = modelfs.mount("m=s3://models/m", endpoint=origin.url, arguments=["--listing-ttl", "100ms", "--anonymous"])
     assert (mount / "m" / "file").read_bytes() == b"content"
     origin.stop()
     for _ in range(3):

@@ -13,7 +13,7 @@ IO = pytest.mark.parametrize("io", ["auto", "threads"])
 
 @IO
 def test_the_last_4_kib_cost_at_most_2_mib(modelfs, counted, big, io):
-    mount = modelfs.mount("s3://models/big", endpoint=counted.url, arguments=["--io", io])
+    mount = modelfs.mount("big=s3://models/big", endpoint=counted.url, arguments=["--io", io])
     before = counted.received()
     with open(mount / "big" / "big.bin", "rb", buffering=0) as file:
         got = read_exactly(file.fileno(), 4096, BIG_SIZE - 4096)
@@ -26,7 +26,7 @@ def test_the_last_4_kib_cost_at_most_2_mib(modelfs, counted, big, io):
 
 @IO
 def test_16_readers_of_the_whole_file_fetch_it_once(modelfs, counted, big, io):
-    mount = modelfs.mount("s3://models/big", endpoint=counted.url, arguments=["--io", io])
+    mount = modelfs.mount("big=s3://models/big", endpoint=counted.url, arguments=["--io", io])
     before = counted.received()
     programs.check(programs.run([programs.READ_CHECKER, "--file", mount / "big" / "big.bin", "--reference", big, "--count", 0,
                                  "--threads", 0, "--sequential-threads", 16], modelfs.environment, 300))
@@ -38,7 +38,7 @@ def test_16_readers_of_the_whole_file_fetch_it_once(modelfs, counted, big, io):
 
 
 def test_16_readers_from_16_places_fetch_it_once(modelfs, counted, big):
-    mount = modelfs.mount("s3://models/big", endpoint=counted.url)
+    mount = modelfs.mount("big=s3://models/big", endpoint=counted.url)
     before = counted.received()
 
     def read_all(reader):  # each begins elsewhere, so that they meet and part
@@ -52,7 +52,7 @@ def test_16_readers_from_16_places_fetch_it_once(modelfs, counted, big):
 
 
 def test_reading_all_of_it_in_order_fetches_it_once(modelfs, counted, big):
-    mount = modelfs.mount("s3://models/big", endpoint=counted.url)
+    mount = modelfs.mount("big=s3://models/big", endpoint=counted.url)
     before = counted.received()
     compare(mount / "big" / "big.bin", big)
     mount.wait_idle()
@@ -60,7 +60,7 @@ def test_reading_all_of_it_in_order_fetches_it_once(modelfs, counted, big):
 
 
 def test_listing_and_stat_fetch_no_object(modelfs, big_on_s3):
-    mount = modelfs.mount("s3://models/big", endpoint=big_on_s3.url)
+    mount = modelfs.mount("big=s3://models/big", endpoint=big_on_s3.url)
     before = big_on_s3.requests("s3_GetObject")
     for entry in os.scandir(mount / "big"):
         assert entry.stat().st_size == BIG_SIZE

@@ -21,7 +21,7 @@ def test_minilm_embeds_as_the_local_copy_does(modelfs, s3):
     # The model itself is sound: the two sentences on eating are close, the third is far from both.
     assert expected[0] @ expected[1] > 0.7 > 0.3 > expected[0] @ expected[2]
 
-    mount = modelfs.mount("s3://models/minilm", endpoint=s3.url)
+    mount = modelfs.mount("minilm=s3://models/minilm", endpoint=s3.url)
     for sentence, wanted in zip(SENTENCES, expected):
         assert numpy.array_equal(minilm.embed(mount / "minilm", sentence), wanted)
     compare(mount / "minilm" / "model.safetensors", local / "model.safetensors")
@@ -30,7 +30,7 @@ def test_minilm_embeds_as_the_local_copy_does(modelfs, s3):
     mount.unmount()
 
     before = s3.requests()
-    mount = modelfs.mount("s3://models/minilm", endpoint=s3.url)
+    mount = modelfs.mount("minilm=s3://models/minilm", endpoint=s3.url)
     assert numpy.array_equal(minilm.embed(mount / "minilm", SENTENCES[0]), expected[0])
     assert s3.requests() == before
     assert os.getxattr(mount / "minilm" / "model.safetensors", "user.modelfs.cached") == str(

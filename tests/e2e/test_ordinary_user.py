@@ -19,7 +19,7 @@ def user(scratch, s3):
     """modelfs as `nobody`: a copy of the program that this user can reach, and a device that it may open."""
     folder = scratch / "nobody"
     folder.mkdir()
-    program = folder / "modelfs"
+    program = folder / "program"
     shutil.copy(programs.MODELFS, program)
     program.chmod(0o755)
     os.chown(folder, NOBODY.pw_uid, NOBODY.pw_gid)

@@ -14,7 +14,7 @@ READS = int(os.environ.get("MODELFS_READS", 200_000))
 @pytest.mark.parametrize("io", ["auto", "threads"])
 @pytest.mark.parametrize("cached", ["cold", "half-cached"])
 def test_every_byte_equals_the_source(modelfs, big_on_s3, big, cached, io):
-    mount = modelfs.mount("s3://models/big", endpoint=big_on_s3.url, arguments=["--io", io])
+    mount = modelfs.mount("big=s3://models/big", endpoint=big_on_s3.url, arguments=["--io", io])
     path = mount / "big" / "big.bin"
     if cached == "half-cached":  # stretches of 16 MiB, every other one
         for start in range(0, BIG_SIZE, 32 * MIB):

@@ -10,7 +10,7 @@ from harness.data import BIG_SIZE, compare
 @pytest.mark.parametrize("io", ["auto", "threads"])
 def test_a_remount_reads_all_of_it_without_the_origin(modelfs, big_on_s3, big, io):
     def mount():
-        return modelfs.mount("s3://models/big", endpoint=big_on_s3.url, arguments=["--io", io])
+        return modelfs.mount("big=s3://models/big", endpoint=big_on_s3.url, arguments=["--io", io])
 
     first = mount()
     compare(first / "big" / "big.bin", big)
@@ -33,12 +33,12 @@ def test_a_remount_reads_all_of_it_without_the_origin(modelfs, big_on_s3, big, i
 
 def test_a_half_read_file_is_fetched_to_its_end_only(modelfs, counted, big):
     half = BIG_SIZE // 2
-    first = modelfs.mount("s3://models/big", endpoint=counted.url)
+    first = modelfs.mount("big=s3://models/big", endpoint=counted.url)
     compare(first / "big" / "big.bin", big, 0, half)
     first.unmount()
     already = counted.received()
 
-    second = modelfs.mount("s3://models/big", endpoint=counted.url)
+    second = modelfs.mount("big=s3://models/big", endpoint=counted.url)
     compare(second / "big" / "big.bin", big)
     second.wait_idle()
     assert counted.received() <= 1.01 * BIG_SIZE
@@ -46,9 +46,9 @@ def test_a_half_read_file_is_fetched_to_its_end_only(modelfs, counted, big):
 
 
 def test_a_killed_daemon_loses_no_correctness(modelfs, big_on_s3, big):
-    first = modelfs.mount("s3://models/big", endpoint=big_on_s3.url)
+    first = modelfs.mount("big=s3://models/big", endpoint=big_on_s3.url)
     compare(first / "big" / "big.bin", big, 0, BIG_SIZE // 4)
     modelfs.kill_all()
 
-    second = modelfs.mount("s3://models/big", endpoint=big_on_s3.url)
+    second = modelfs.mount("big=s3://models/big", endpoint=big_on_s3.url)
     compare(second / "big" / "big.bin", big, 0, BIG_SIZE // 2)
