@@ -36,9 +36,12 @@ CurlLoop::CurlLoop(Options options) : options_(std::move(options)), multi_(curl_
 
 void CurlLoop::Join() { thread_.join(); }
 
-CurlLoop::~CurlLoop() {
-  // Requests that completions on other loops added after this thread had gone.
-  while (!Idle()) StartQueued();
+CurlLoop::~CurlLoop() = default;
+
+bool CurlLoop::CompleteLeftovers() {
+  if (Idle()) return false;
+  StartQueued();
+  return true;
 }
 
 void CurlLoop::RequestStop() {
@@ -101,7 +104,6 @@ void CurlLoop::Start(std::unique_ptr<CurlTransfer> transfer) {
   }
   if (!easy) return Complete(std::move(transfer), CURLE_OUT_OF_MEMORY);
   if (Result<void> attached = transfer->Attach(std::move(easy), options_.defaults); !attached) {
-    Recycle(transfer->Detach());
     in_flight_.fetch_sub(1, std::memory_order_relaxed);
     return transfer->Fail(std::move(attached.error()));
   }
@@ -143,7 +145,7 @@ void CurlLoop::Finish(CURL* easy, CURLcode code) {
   active_.erase(found);
   if (code != CURLE_OK && transfer->DiedOnReusedConnection(code)) {
     curl_multi_remove_handle(multi_.get(), easy);
-    Recycle(transfer->Detach());
+    transfer->Detach();
     return Start(std::move(transfer));
   }
   curl_multi_remove_handle(multi_.get(), easy);
@@ -154,7 +156,8 @@ void CurlLoop::Complete(std::unique_ptr<CurlTransfer> transfer, CURLcode code) {
   // Before the callback: whoever it tells may look for the least busy loop.
   in_flight_.fetch_sub(1, std::memory_order_relaxed);
   transfer->Finish(code);
-  if (transfer->easy() != nullptr) Recycle(transfer->Detach());
+  // libcurl 7.88 leaves a handle that failed early with a buffer that cannot be resized any more.
+  if (code == CURLE_OK && transfer->easy() != nullptr) Recycle(transfer->Detach());
 }
 
 void CurlLoop::Recycle(CurlEasy easy) {

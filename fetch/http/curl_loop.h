@@ -27,7 +27,7 @@ class CurlLoop {
     std::size_t connections_per_host = 64;  ///< More requests wait for one of these.
   };
   explicit CurlLoop(Options options);
-  /// Requires: RequestStop and Join were called.
+  /// Requires: RequestStop and Join were called, and CompleteLeftovers until it found nothing.
   ~CurlLoop();
 
   void Add(std::unique_ptr<CurlTransfer> transfer);
@@ -38,6 +38,9 @@ class CurlLoop {
   /// so that several loops can end side by side and a completion may still add to its neighbour.
   void RequestStop();
   void Join();
+  /// After Join, on the joining thread: completes what other loops' completions added meanwhile.
+  /// False when there was nothing.
+  bool CompleteLeftovers();
 
  private:
   struct Active;

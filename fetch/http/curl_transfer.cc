@@ -117,10 +117,10 @@ Result<void> CurlTransfer::Attach(CurlEasy easy, const CurlDefaults& defaults) {
   set(CURLOPT_WRITEDATA, this);
   set(CURLOPT_PRIVATE, this);
   if (resent_) set(CURLOPT_FRESH_CONNECT, 1L);
-  easy_ = std::move(easy);
   if (worst != CURLE_OK) {
     return std::unexpected(CurlFailure(worst, {}, 0, request_.method, request_.url));
   }
+  easy_ = std::move(easy);
   return {};
 }
 

@@ -34,6 +34,12 @@ CurlTransport::CurlTransport(Options options) {
 CurlTransport::~CurlTransport() {
   for (const auto& loop : loops_) loop->RequestStop();
   for (const auto& loop : loops_) loop->Join();
+  // A completion may have sent to a loop that had ended, and what it sends in turn may do so again.
+  bool more = true;
+  while (more) {
+    more = false;
+    for (const auto& loop : loops_) more = loop->CompleteLeftovers() || more;
+  }
 }
 
 void CurlTransport::Send(HttpRequest request, std::shared_ptr<BodyHandler> handler,
