@@ -99,6 +99,14 @@ Result<std::vector<Tree::Source>> App::MakeSources(const MountSpec& spec) {
 }
 
 Result<void> App::Mount(const MountSpec& spec, SourcePolicy policy, std::uint64_t request) {
+  auto done = DoMount(spec, policy, request);
+  if (!done) {
+    spdlog::warn("app.mount_failed mountpoint={} error=\"{}\"", spec.mountpoint, done.error().what);
+  }
+  return done;
+}
+
+Result<void> App::DoMount(const MountSpec& spec, SourcePolicy policy, std::uint64_t request) {
   if (stopping_.stop_requested()) return Ending();
   auto sources = MakeSources(spec);
   if (!sources) return std::unexpected(sources.error());

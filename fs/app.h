@@ -82,6 +82,8 @@ class App final : public DaemonApi {
   };
 
   Result<void> Open();
+  Result<void> DoMount(const MountSpec& spec, SourcePolicy policy, std::uint64_t request)
+      EXCLUDES(mutex_);
   Result<std::vector<Tree::Source>> MakeSources(const MountSpec& spec);
   Result<std::vector<JobTarget>> Resolve(const std::vector<std::string>& paths) const;
   void LetGo(Served served);

@@ -23,18 +23,25 @@ std::unexpected<Error> Explain(const ProgramResult& result, std::string_view ope
                             "fuse3', or run as root",
                             operation, kProgram));
   }
+  const auto says = [&](const char* words) {
+    return result.output.find(words) != std::string::npos;
+  };
   std::string_view advice;
-  if (result.output.find("user_allow_other") != std::string::npos) {
+  if (says("user_allow_other")) {
     advice = ": add a line 'user_allow_other' to /etc/fuse.conf, or mount without allow_other";
-  } else if (result.output.find("write access") != std::string::npos) {
+  } else if (says("write access")) {
     advice = ": use a directory of your own";
-  } else if (result.output.find("/dev/fuse") != std::string::npos) {
+  } else if (says("/dev/fuse") && says("Permission denied")) {
+    advice = ": let users open it ('chmod 666 /dev/fuse' as root)";
+  } else if (says("/dev/fuse")) {
     advice = ": give the container the device (docker run --device /dev/fuse)";
-  } else if (result.output.find("not permitted") != std::string::npos) {
-    advice = ": is it setuid root, and may this container mount?";
+  } else if (says("not permitted")) {
+    advice = ": is fusermount3 setuid root, and may this container mount?";
   }
-  const std::string_view said = result.output.empty() ? "it gave no reason" : result.output;
-  return Fail(Errc::kDenied, fmt::format("{}: {}{}", operation, said, advice));
+  return Fail(Errc::kDenied,
+              fmt::format("{}: {}{}", operation,
+                          result.output.empty() ? "fusermount3 gave no reason" : result.output.c_str(),
+                          advice));
 }
 
 /// The descriptor that fusermount3 left in `socket`; none when there is none.

@@ -156,8 +156,6 @@ void Supervisor::ReadMessages() {
 
 void Supervisor::On(MountRequestMessage& message) {
   const auto refuse = [&](Error error) {
-    spdlog::warn("supervisor.mount_failed mountpoint={} error=\"{}\"", message.mount.mountpoint,
-                 error.what);
     SendToWorker(FailedMessage{.request = message.request, .error = std::move(error)});
   };
   if (phase_ != Phase::kStarting && phase_ != Phase::kServing) {

@@ -164,8 +164,6 @@ void Worker::MountLoop() {
     }
     const auto policy = wanted.again ? SourcePolicy::kMayBeDown : SourcePolicy::kMustAnswer;
     if (auto done = app_->Mount(wanted.mount, policy, wanted.request); !done) {
-      spdlog::warn("worker.mount_failed mountpoint={} error=\"{}\"", wanted.mount.mountpoint,
-                   done.error().what);
       broker_.Send(FailedMessage{.request = wanted.request, .error = std::move(done.error())});
     }
   }
