@@ -70,10 +70,11 @@ void ReplyXattr(Reply reply, std::string_view value, std::size_t size) {
 
 void Operations::Init(fuse_conn_info* connection) {
   const unsigned wanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_READDIRPLUS |
-                          FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_ASYNC_DIO |
+                          FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_CACHE_SYMLINKS |
                           FUSE_CAP_EXPLICIT_INVAL_DATA;
-  // Bytes of a node never change, so the kernel need not look for changes.
-  connection->want &= ~static_cast<unsigned>(FUSE_CAP_AUTO_INVAL_DATA);
+  // Bytes of a node never change, so the kernel need not look for changes. A reader in an
+  // asynchronous direct read sends no interrupt and cannot be killed until it is answered.
+  connection->want &= ~static_cast<unsigned>(FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_ASYNC_DIO);
   connection->want |= connection->capable & wanted;
   connection->max_background = kMaxBackground;
   connection->congestion_threshold = kCongestion;
