@@ -262,6 +262,7 @@ int Check(const Flags& flags, const Reader::Options& options) {
   const Clock::time_point start = Clock::now();
   {
     std::vector<std::jthread> threads;
+    threads.reserve(static_cast<std::size_t>(flags.threads + flags.sequential_threads));
     for (int i = 0; i < flags.threads + flags.sequential_threads; ++i) {
       threads.emplace_back([&, i] {
         Reader::Options own = options;

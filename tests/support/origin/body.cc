@@ -33,6 +33,7 @@ void ReplaceByError(const Fault& fault, const std::string& resource, S3Reply& re
 }
 
 void ApplyToObject(const Fault& fault, S3Reply& reply) {
+  if (!reply.object) return;
   using enum Fault::Kind;
   switch (fault.kind) {
     case kWrongContentRange:
@@ -72,7 +73,7 @@ BodyPlan ApplyFaults(const std::vector<Fault>& faults, const std::string& resour
     if (fault.kind == kStatus || fault.kind == kRedirect) ReplaceByError(fault, resource, reply);
     if (fault.kind == kGzipHeader) reply.SetHeader("Content-Encoding", "gzip");
     if (fault.kind == kBrokenXml) reply.text.resize(reply.text.size() / 2);
-    if (reply.object) ApplyToObject(fault, reply);
+    ApplyToObject(fault, reply);
   }
   BodyPlan plan;
   plan.length = reply.object ? reply.range.size() : reply.text.size();

@@ -15,12 +15,13 @@
 #include <cstring>
 #include <utility>
 
+#include "fetch/base/size.h"
 #include "tests/support/origin/body.h"
 
 namespace modelfs::test {
 namespace {
 
-constexpr std::size_t kBlock = 256 * 1024;
+constexpr std::size_t kBlock = 256 * kKiB;
 constexpr std::size_t kMaxControlBody = 256u << 20;
 using Response = Handle<MHD_Response, MHD_destroy_response>;
 using DigestContext = Handle<EVP_MD_CTX, EVP_MD_CTX_free>;
@@ -70,7 +71,8 @@ LogEntry::Op OpOf(std::string_view method, const std::pair<std::string, std::str
 }  // namespace
 
 struct OriginServer::Connection {
-  std::uint64_t id = 0;
+  explicit Connection(std::uint64_t number) : id(number) {}
+  const std::uint64_t id;
   Pace pace;
 };
 
@@ -229,17 +231,17 @@ class OriginServer::Exchange {
       response.reset(MHD_create_response_from_fd_at_offset64(plan.length, fd, reply.range.begin));
       if (!response) ::close(fd);
     } else {
-      auto stream = std::make_unique<BodyStream>(
-          BodyStream::Options{.reply = reply,
-                              .plan = plan,
-                              .link = &server_->link_,
-                              .pace = &State(connection).pace,
-                              .log = &server_->log_,
-                              .record = record_,
-                              .gone = [socket] { return IsGone(socket); }});
+      auto* const stream =
+          new BodyStream(BodyStream::Options{.reply = reply,
+                                             .plan = plan,
+                                             .link = &server_->link_,
+                                             .pace = &State(connection).pace,
+                                             .log = &server_->log_,
+                                             .record = record_,
+                                             .gone = [socket] { return IsGone(socket); }});
       response.reset(MHD_create_response_from_callback(
-          plan.chunked ? MHD_SIZE_UNKNOWN : plan.length, kBlock, ReadBody, stream.get(), FreeBody));
-      if (response) static_cast<void>(stream.release());
+          plan.chunked ? MHD_SIZE_UNKNOWN : plan.length, kBlock, ReadBody, stream, FreeBody));
+      if (!response) FreeBody(stream);
     }
     return Queue(connection, reply, response.get());
   }
@@ -328,7 +330,7 @@ std::string OriginServer::Url() const {
 }
 
 void* OriginServer::OnUri(void* cls, const char* uri, MHD_Connection*) noexcept {
-  return new Exchange(static_cast<OriginServer*>(cls), uri);
+  return std::make_unique<Exchange>(static_cast<OriginServer*>(cls), uri).release();
 }
 
 MHD_Result OriginServer::OnRequest(void*, MHD_Connection* connection, const char*,
@@ -347,7 +349,8 @@ void OriginServer::OnCompleted(void*, MHD_Connection* connection, void** context
 void OriginServer::OnConnection(void* cls, MHD_Connection*, void** context,
                                 MHD_ConnectionNotificationCode code) noexcept {
   if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-    *context = new Connection{.id = ++static_cast<OriginServer*>(cls)->last_connection_};
+    *context =
+        std::make_unique<Connection>(++static_cast<OriginServer*>(cls)->last_connection_).release();
   } else {
     delete static_cast<Connection*>(std::exchange(*context, nullptr));
   }

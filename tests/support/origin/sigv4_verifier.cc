@@ -70,7 +70,7 @@ std::string CanonicalQuery(const RequestTarget& target, std::string_view without
   std::string out;
   for (const auto& [key, value] : pairs) {
     if (!out.empty()) out += '&';
-    out += key + '=' + value;
+    out.append(key).append("=").append(value);
   }
   return out;
 }
