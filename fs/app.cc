@@ -1,13 +1,12 @@
 #include "fs/app.h"
 
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <thread>
 #include <utility>
-
-#include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include "fetch/origin_factory.h"
 #include "fs/daemon/source_check.h"
@@ -123,16 +122,15 @@ Result<void> App::DoMount(const MountSpec& spec, SourcePolicy policy, std::uint6
   auto mounted = options_.broker->RequestMount(spec, kMountLimit);
   if (!mounted) return std::unexpected(mounted.error());
   const SessionId id = mounted->session;
-  auto session = Session::Start(
-      std::move(mounted->device), tree,
-      {.read_timeout = spec.read_timeout,
-       .saved_init = {},
-       .on_init =
-           [this, id](std::span<const std::byte> init) {
-             options_.broker->Send(
-                 SaveInitMessage{.session = id, .init = {init.begin(), init.end()}});
-           },
-       .on_unmounted = [this, id] { options_.on_unmounted(id); }});
+  auto session = Session::Start(std::move(mounted->device), tree,
+                                {.read_timeout = spec.read_timeout,
+                                 .saved_init = {},
+                                 .on_init =
+                                     [this, id](std::span<const std::byte> init) {
+                                       options_.broker->Send(SaveInitMessage{
+                                           .session = id, .init = {init.begin(), init.end()}});
+                                     },
+                                 .on_unmounted = [this, id] { options_.on_unmounted(id); }});
   if (!session) {
     options_.broker->Send(UnmountRequestMessage{id});
     return std::unexpected(session.error());

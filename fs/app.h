@@ -42,8 +42,8 @@ class App final : public DaemonApi {
  public:
   struct Options {
     DaemonSpec daemon;
-    std::optional<OwnerLock> lock;      ///< A copy: it stays taken while the worker lives.
-    BrokerClient* broker = nullptr;     ///< Borrowed; somebody calls its Next.
+    std::optional<OwnerLock> lock;   ///< A copy: it stays taken while the worker lives.
+    BrokerClient* broker = nullptr;  ///< Borrowed; somebody calls its Next.
     std::function<void(SessionId)> on_unmounted;  ///< From any thread; Remove must follow.
   };
   /// Opens the cache, which may take long after a crash, and the control socket.

@@ -1,13 +1,13 @@
 #include "fs/spec.h"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <concepts>
 #include <limits>
 #include <optional>
 #include <string_view>
 #include <utility>
-
-#include <fmt/format.h>
 
 namespace modelfs::fs {
 namespace {
@@ -112,14 +112,10 @@ class Fields {
 };
 
 json ToJson(const S3Settings& s3) {
-  return {{"endpoint", s3.endpoint},
-          {"region", s3.region},
-          {"access_key_id", s3.access_key_id},
-          {"secret_access_key", s3.secret_access_key},
-          {"session_token", s3.session_token},
-          {"credential_origin", s3.credential_origin},
-          {"anonymous", s3.anonymous},
-          {"addressing", Name(kAddressings, s3.addressing)}};
+  return {{"endpoint", s3.endpoint},           {"region", s3.region},
+          {"access_key_id", s3.access_key_id}, {"secret_access_key", s3.secret_access_key},
+          {"session_token", s3.session_token}, {"credential_origin", s3.credential_origin},
+          {"anonymous", s3.anonymous},         {"addressing", Name(kAddressings, s3.addressing)}};
 }
 
 json ToJson(const SourceSpec& source) {

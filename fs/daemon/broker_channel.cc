@@ -1,10 +1,9 @@
+#include <fmt/format.h>
 #include <poll.h>
 #include <sys/socket.h>
 
 #include <cerrno>
 #include <cstring>
-
-#include <fmt/format.h>
 
 #include "fs/daemon/broker_protocol.h"
 
@@ -78,8 +77,8 @@ Result<void> BrokerChannel::Send(const BrokerMessage& message) const {
     }
     pollfd wait{.fd = socket_.get(), .events = POLLOUT, .revents = 0};
     if (::poll(&wait, 1, kSendTimeoutMs) == 0) {
-      return Fail(Errc::kTransient, fmt::format("send {}: the other process does not read",
-                                                BrokerTypeName(message)));
+      return Fail(Errc::kTransient,
+                  fmt::format("send {}: the other process does not read", BrokerTypeName(message)));
     }
   }
 }

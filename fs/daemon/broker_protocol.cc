@@ -1,8 +1,8 @@
 #include "fs/daemon/broker_protocol.h"
 
-#include <array>
-
 #include <fmt/format.h>
+
+#include <array>
 #include <nlohmann/json.hpp>
 
 namespace modelfs::fs {
@@ -11,11 +11,11 @@ namespace {
 using nlohmann::json;
 
 constexpr std::array<std::string_view, std::variant_size_v<BrokerMessage>> kTypeNames{
-    "start", "add_mount", "mount_request",   "mounted",      "save_init", "ready",
-    "failed", "unmount_request", "session_gone", "shutdown", "bye"};
+    "start",  "add_mount",       "mount_request", "mounted",  "save_init", "ready",
+    "failed", "unmount_request", "session_gone",  "shutdown", "bye"};
 
-constexpr std::array kErrorCodes{Errc::kNotFound, Errc::kDenied,  Errc::kInvalid, Errc::kTransient,
-                                 Errc::kTimeout,  Errc::kChanged, Errc::kCorrupt, Errc::kNoSpace,
+constexpr std::array kErrorCodes{Errc::kNotFound, Errc::kDenied,   Errc::kInvalid, Errc::kTransient,
+                                 Errc::kTimeout,  Errc::kChanged,  Errc::kCorrupt, Errc::kNoSpace,
                                  Errc::kIo,       Errc::kCancelled};
 
 std::string ToHex(std::span<const std::byte> bytes) {
@@ -200,8 +200,7 @@ Result<BrokerMessage> DecodeBrokerMessage(std::string_view text, Fd descriptor) 
   if (!object.is_object()) return Fail(Errc::kInvalid, "broker message: no JSON object");
   const auto version = object.find("v");
   if (version == object.end() || *version != kBrokerVersion) {
-    return Fail(Errc::kInvalid,
-                fmt::format("broker message: not of version {}", kBrokerVersion));
+    return Fail(Errc::kInvalid, fmt::format("broker message: not of version {}", kBrokerVersion));
   }
   Reader reader(object, std::move(descriptor));
   const std::string type = reader.Text("type");

@@ -29,7 +29,7 @@ struct StartMessage {  ///< S: the first message. The descriptor is a copy of th
   DaemonSpec daemon;
   Fd lock;
 };
-struct AddMountMessage {  ///< S: make this mount. W answers with ready or failed.
+struct AddMountMessage {      ///< S: make this mount. W answers with ready or failed.
   std::uint64_t request = 0;  ///< Repeated in the answer; not 0.
   MountSpec mount;
   bool again = false;  ///< It was mounted before: mount even if its sources do not answer now.
@@ -47,11 +47,11 @@ struct SaveInitMessage {  ///< W: the kernel's FUSE_INIT, to be kept for a succe
   SessionId session = 0;
   std::vector<std::byte> init;
 };
-struct ReadyMessage {  ///< W: the mount answers.
+struct ReadyMessage {         ///< W: the mount answers.
   std::uint64_t request = 0;  ///< Of add_mount; 0: the mount was asked for over the control socket.
   SessionId session = 0;
 };
-struct FailedMessage {  ///< Both: the request could not be done.
+struct FailedMessage {        ///< Both: the request could not be done.
   std::uint64_t request = 0;  ///< W: 0 is the start itself; the worker ends.
   Error error;
 };
@@ -92,8 +92,8 @@ class BrokerChannel {
   Result<void> Send(const BrokerMessage& message) const;
 
   /// The next message; nullopt when the other end is closed. Waits for one: poll first.
-  /// Errors: kInvalid (as DecodeBrokerMessage, or too large): the message is dropped, the channel is
-  /// still good. kIo: it is not.
+  /// Errors: kInvalid (as DecodeBrokerMessage, or too large): the message is dropped, the channel
+  /// is still good. kIo: it is not.
   Result<std::optional<BrokerMessage>> Receive() const;
 
   int fd() const { return socket_.get(); }

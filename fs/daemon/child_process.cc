@@ -1,6 +1,7 @@
 #include "fs/daemon/child_process.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -12,8 +13,6 @@
 #include <cerrno>
 #include <cstdlib>
 #include <optional>
-
-#include <fmt/format.h>
 
 namespace modelfs::fs {
 namespace {

@@ -1,12 +1,11 @@
 #include "fs/daemon/fusermount.h"
 
+#include <fmt/format.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
-
-#include <fmt/format.h>
 
 #include "fs/daemon/child_process.h"
 
@@ -38,10 +37,10 @@ std::unexpected<Error> Explain(const ProgramResult& result, std::string_view ope
   } else if (says("not permitted")) {
     advice = ": is fusermount3 setuid root, and may this container mount?";
   }
-  return Fail(Errc::kDenied,
-              fmt::format("{}: {}{}", operation,
-                          result.output.empty() ? "fusermount3 gave no reason" : result.output.c_str(),
-                          advice));
+  return Fail(Errc::kDenied, fmt::format("{}: {}{}", operation,
+                                         result.output.empty() ? "fusermount3 gave no reason"
+                                                               : result.output.c_str(),
+                                         advice));
 }
 
 /// The descriptor that fusermount3 left in `socket`; none when there is none.
@@ -74,9 +73,9 @@ Result<Fd> FusermountMount(const MountSpec& spec) {
   }
   const Fd ours(ends[0]);
   const Fd theirs(ends[1]);
-  const std::string options =
-      fmt::format("ro,nosuid,nodev,fsname=modelfs,subtype=modelfs,default_permissions,max_read={}{}",
-                  kMaxReadBytes, spec.allow_other ? ",allow_other" : "");
+  const std::string options = fmt::format(
+      "ro,nosuid,nodev,fsname=modelfs,subtype=modelfs,default_permissions,max_read={}{}",
+      kMaxReadBytes, spec.allow_other ? ",allow_other" : "");
   const auto result = RunProgram({kProgram, "-o", options, "--", spec.mountpoint}, theirs.get(),
                                  fmt::format("_FUSE_COMMFD={}", theirs.get()), kDeadline);
   const std::string operation = fmt::format("mount {}", spec.mountpoint);

@@ -1,11 +1,11 @@
 #include "fs/daemon/job_bodies.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <optional>
 #include <unordered_set>
 #include <utility>
-
-#include <fmt/format.h>
 
 #include "fs/tree/walker.h"
 
@@ -173,13 +173,12 @@ Result<void> RunVerify(const State& state, const std::shared_ptr<index::Cache>& 
     state->SetTotals(ids.size(), bytes);
   }
   // An empty list means the whole cache to Verify; here it means that nothing is cached.
-  auto report = everything || !ids.empty()
-                    ? VerifyIds(state, *cache, std::move(ids),
-                                [state](std::uint64_t done) {
-                                  state->SetBytesDone(done);
-                                  return !state->cancelled();
-                                })
-                    : Result<index::VerifyReport>(index::VerifyReport{});
+  auto report = everything || !ids.empty() ? VerifyIds(state, *cache, std::move(ids),
+                                                       [state](std::uint64_t done) {
+                                                         state->SetBytesDone(done);
+                                                         return !state->cancelled();
+                                                       })
+                                           : Result<index::VerifyReport>(index::VerifyReport{});
   if (!report) return std::unexpected(report.error());
   state->SetFilesDone(report->objects);
   state->SetReport({{"objects", report->objects},

@@ -4,10 +4,9 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
-
-#include <nlohmann/json.hpp>
 
 #include "fetch/base/error.h"
 #include "fetch/base/mutex.h"

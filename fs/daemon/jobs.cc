@@ -1,10 +1,10 @@
 #include "fs/daemon/jobs.h"
 
-#include <algorithm>
-#include <utility>
-
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
 
 #include "fetch/base/thread.h"
 #include "fs/daemon/job_bodies.h"
@@ -23,23 +23,22 @@ Result<std::uint64_t> Jobs::Start(JobState::Kind kind, std::vector<JobTarget> ta
   MutexLock lock(mutex_);
   if (stopping_) return Fail(Errc::kCancelled, "the daemon is ending");
   ForgetOld();
-  const auto running = std::ranges::count_if(
-      jobs_, [](const auto& entry) { return entry.second.state->running(); });
+  const auto running =
+      std::ranges::count_if(jobs_, [](const auto& entry) { return entry.second.state->running(); });
   if (static_cast<std::size_t>(running) >= kMaxRunning) {
     return Fail(Errc::kTransient, fmt::format("{} jobs are running: try again later", running));
   }
   const std::uint64_t id = next_id_++;
   auto state = std::make_shared<JobState>(id, kind);
-  auto thread = StartThread(
-      fmt::format("job-{}", id),
-      [state, body, cache = cache_, on = std::move(targets)]() mutable {
-        const auto result = body(state, cache, std::move(on));
-        if (!result && result.error().code != Errc::kCancelled) {
-          spdlog::warn("job.failed job={} error=\"{}\"", state->Describe()["id"].dump(),
-                       result.error().what);
-        }
-        state->Finish(result);
-      });
+  auto thread = StartThread(fmt::format("job-{}", id),
+                            [state, body, cache = cache_, on = std::move(targets)]() mutable {
+                              const auto result = body(state, cache, std::move(on));
+                              if (!result && result.error().code != Errc::kCancelled) {
+                                spdlog::warn("job.failed job={} error=\"{}\"",
+                                             state->Describe()["id"].dump(), result.error().what);
+                              }
+                              state->Finish(result);
+                            });
   jobs_.emplace(id, Job{.state = std::move(state), .thread = std::move(thread)});
   return id;
 }

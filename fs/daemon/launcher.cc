@@ -1,7 +1,9 @@
 #include "fs/daemon/launcher.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <poll.h>
+#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,9 +13,6 @@
 #include <optional>
 #include <thread>
 #include <utility>
-
-#include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include "fs/control/control_client.h"
 #include "fs/daemon/joined_mount.h"
@@ -84,9 +83,8 @@ void Answer(Fd pipe, Result<void> result) {
 }
 
 Result<void> RecordOwner(OwnerLock& lock, const DaemonSpec& daemon) {
-  return lock.Record({.pid = ::getpid(),
-                      .host = HostName(),
-                      .control_socket = daemon.control_socket});
+  return lock.Record(
+      {.pid = ::getpid(), .host = HostName(), .control_socket = daemon.control_socket});
 }
 
 void CloseAllBut(std::array<int, 2> kept) {
@@ -117,14 +115,13 @@ void CloseAllBut(std::array<int, 2> kept) {
     ::_exit(1);
   }
   const int starter = answer_pipe.get();
-  Supervisor supervisor({.daemon = daemon,
-                         .first = mount,
-                         .lock = std::move(lock),
-                         .on_first_mount =
-                             [&](Result<void> result) {
-                               Answer(std::move(answer_pipe), std::move(result));
-                             },
-                         .starter = starter});
+  Supervisor supervisor(
+      {.daemon = daemon,
+       .first = mount,
+       .lock = std::move(lock),
+       .on_first_mount =
+           [&](Result<void> result) { Answer(std::move(answer_pipe), std::move(result)); },
+       .starter = starter});
   ::_exit(supervisor.Run());
 }
 
@@ -148,10 +145,11 @@ Result<void> RunInForeground(const DaemonSpec& daemon, const MountSpec& mount, O
   SetUpLog("supervisor", daemon.log_level);
   if (auto recorded = RecordOwner(lock, daemon); !recorded) return recorded;
   Result<void> first;
-  Supervisor supervisor({.daemon = daemon,
-                         .first = mount,
-                         .lock = std::move(lock),
-                         .on_first_mount = [&](Result<void> result) { first = std::move(result); }});
+  Supervisor supervisor(
+      {.daemon = daemon,
+       .first = mount,
+       .lock = std::move(lock),
+       .on_first_mount = [&](Result<void> result) { first = std::move(result); }});
   const int exit_code = supervisor.Run();
   if (!first) return first;
   if (exit_code == 0) return {};
@@ -206,10 +204,11 @@ Result<void> LaunchMount(const DaemonSpec& daemon, const MountSpec& wanted, Laun
     std::this_thread::sleep_for(kJoinRetry);
   }
   const auto owner = OwnerLock::ReadOwner(daemon.cache_directory);
-  return Fail(Errc::kTimeout,
-              fmt::format("cache directory {} is in use by process {}, which does not answer on {}: "
-                          "end it, or choose another cache with --cache",
-                          daemon.cache_directory, owner ? owner->pid : 0, daemon.control_socket));
+  return Fail(
+      Errc::kTimeout,
+      fmt::format("cache directory {} is in use by process {}, which does not answer on {}: "
+                  "end it, or choose another cache with --cache",
+                  daemon.cache_directory, owner ? owner->pid : 0, daemon.control_socket));
 }
 
 }  // namespace modelfs::fs

@@ -1,6 +1,7 @@
 #include "fs/daemon/mount_point.h"
 
 #include <dirent.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 
@@ -9,8 +10,6 @@
 #include <climits>
 #include <cstdlib>
 #include <string_view>
-
-#include <fmt/format.h>
 
 #include "fetch/base/handle.h"
 #include "fs/daemon/child_process.h"
@@ -60,7 +59,8 @@ Result<std::string> ResolveMountPoint(const std::string& mountpoint, const Mount
   std::string path = mountpoint;
   while (path.size() > 1 && path.back() == '/') path.pop_back();
   if (path.empty() || path.front() != '/') {
-    return Fail(Errc::kInvalid, fmt::format("mount point '{}' is not an absolute path", mountpoint));
+    return Fail(Errc::kInvalid,
+                fmt::format("mount point '{}' is not an absolute path", mountpoint));
   }
   if (path == "/") return Fail(Errc::kInvalid, "mount point / cannot be used: name a directory");
   if (table.Find(path)) return path;

@@ -8,8 +8,8 @@
 namespace modelfs::fs {
 
 /// The path under which the kernel lists `mountpoint`: absolute, without symlinks. Looks at the
-/// mount table before it touches the last component, so that a broken mount there cannot hold it up.
-/// Errors: kNotFound, kDenied, kInvalid (relative).
+/// mount table before it touches the last component, so that a broken mount there cannot hold it
+/// up. Errors: kNotFound, kDenied, kInvalid (relative).
 Result<std::string> ResolveMountPoint(const std::string& mountpoint, const MountTable& table);
 
 /// Whether a FUSE mount still has a daemon.

@@ -59,7 +59,7 @@ std::optional<MountEntry> ParseLine(std::string_view line) {
   }
   NextField(line);  // The root within the filesystem.
   entry.mountpoint = Unescape(NextField(line));
-  NextField(line);                                          // Mount options.
+  NextField(line);                                           // Mount options.
   while (!line.empty() && NextField(line) != "-") continue;  // Optional fields.
   entry.fs_type = Unescape(NextField(line));
   entry.source = Unescape(NextField(line));

@@ -1,14 +1,13 @@
 #include "fs/daemon/mount_users.h"
 
 #include <dirent.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <climits>
 #include <fstream>
-
-#include <fmt/format.h>
 
 #include "fetch/base/handle.h"
 

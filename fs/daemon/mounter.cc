@@ -1,13 +1,12 @@
 #include "fs/daemon/mounter.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
 #include <cerrno>
-
-#include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include "fs/daemon/child_process.h"
 #include "fs/daemon/fusermount.h"
@@ -40,9 +39,10 @@ Result<Fd> OpenDevice() {
 Result<Fd> MountDirectly(const MountSpec& spec) {
   auto device = OpenDevice();
   if (!device) return device;
-  const std::string options = fmt::format(
-      "fd={},rootmode=40000,user_id={},group_id={},default_permissions,max_read={}{}",
-      device->get(), ::geteuid(), ::getegid(), kMaxReadBytes, spec.allow_other ? ",allow_other" : "");
+  const std::string options =
+      fmt::format("fd={},rootmode=40000,user_id={},group_id={},default_permissions,max_read={}{}",
+                  device->get(), ::geteuid(), ::getegid(), kMaxReadBytes,
+                  spec.allow_other ? ",allow_other" : "");
   if (::mount("modelfs", spec.mountpoint.c_str(), kFsType.data(), MS_RDONLY | MS_NOSUID | MS_NODEV,
               options.c_str()) == 0) {
     return device;

@@ -1,6 +1,7 @@
 #include "fs/daemon/owner_lock.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,8 +9,6 @@
 #include <array>
 #include <cerrno>
 #include <climits>
-
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace modelfs::fs {
@@ -47,8 +46,7 @@ Result<std::optional<OwnerLock>> OwnerLock::TryAcquire(
                     fmt::format("cache directory {} is not writable: choose another with --cache",
                                 cache_directory.string()));
       }
-      return FailErrno(error_number,
-                       fmt::format("open {} in the cache directory", path.string()));
+      return FailErrno(error_number, fmt::format("open {} in the cache directory", path.string()));
     }
     if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
       if (errno == EWOULDBLOCK) return std::optional<OwnerLock>();
@@ -59,8 +57,7 @@ Result<std::optional<OwnerLock>> OwnerLock::TryAcquire(
   }
 }
 
-std::optional<OwnerLock::Owner> OwnerLock::ReadOwner(
-    const std::filesystem::path& cache_directory) {
+std::optional<OwnerLock::Owner> OwnerLock::ReadOwner(const std::filesystem::path& cache_directory) {
   const Fd file(::open(OwnerFile(cache_directory).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!file) return std::nullopt;
   std::array<char, 4096> text;

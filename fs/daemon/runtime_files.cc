@@ -1,13 +1,12 @@
 #include "fs/daemon/runtime_files.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <system_error>
-
-#include <fmt/format.h>
 
 #include "fs/daemon/log.h"
 

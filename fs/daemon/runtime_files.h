@@ -9,8 +9,8 @@
 namespace modelfs::fs {
 
 /// Makes the cache directory if it is missing (parents too, mode 0700) and checks that it can be
-/// used. Errors: kInvalid (a path in it is no directory), kDenied, kNoSpace, kIo; the text names the
-/// directory and what to do.
+/// used. Errors: kInvalid (a path in it is no directory), kDenied, kNoSpace, kIo; the text names
+/// the directory and what to do.
 Result<void> PrepareCacheDirectory(const std::filesystem::path& directory);
 
 /// Opens the log of the daemon with this control socket for appending, and makes the folder of both

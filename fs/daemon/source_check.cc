@@ -1,10 +1,10 @@
 #include "fs/daemon/source_check.h"
 
+#include <fmt/format.h>
+
 #include <memory>
 #include <optional>
 #include <utility>
-
-#include <fmt/format.h>
 
 #include "fetch/base/mutex.h"
 

@@ -32,10 +32,10 @@ nlohmann::json DescribeSource(const Tree& tree, const Tree::Source& source,
 }  // namespace
 
 nlohmann::json DescribeCache(const DaemonSpec& daemon, const index::CacheStats& stats) {
-  struct statvfs filesystem {};
+  struct statvfs filesystem{};
   static_cast<void>(::statvfs(daemon.cache_directory.c_str(), &filesystem));
-  const std::string index = daemon.index_directory.empty() ? daemon.cache_directory + "/index"
-                                                           : daemon.index_directory;
+  const std::string index =
+      daemon.index_directory.empty() ? daemon.cache_directory + "/index" : daemon.index_directory;
   return {{"directory", daemon.cache_directory},
           {"index_directory", index},
           {"chunk_size_bytes", daemon.chunk_size_bytes},

@@ -1,8 +1,10 @@
 #include "fs/daemon/supervisor.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
+#include <spdlog/spdlog.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,9 +13,6 @@
 #include <array>
 #include <cerrno>
 #include <utility>
-
-#include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include "fs/daemon/child_process.h"
 
@@ -93,8 +92,8 @@ void Supervisor::StartWorker() {
                options_.daemon.cache_directory);
   SendToWorker(StartMessage{.daemon = options_.daemon, .lock = Duplicate(options_.lock.fd())});
   for (const auto& [request, mount] : pending_) {
-    SendToWorker(AddMountMessage{
-        .request = request, .mount = mount, .again = phase_ != Phase::kStarting});
+    SendToWorker(
+        AddMountMessage{.request = request, .mount = mount, .again = phase_ != Phase::kStarting});
   }
 }
 
@@ -189,8 +188,7 @@ void Supervisor::On(ReadyMessage& message) {
     spdlog::info("supervisor.read_ahead_unchanged mountpoint={} reason=\"{}\"",
                  mount.spec.mountpoint, done.error().what);
   }
-  spdlog::info("supervisor.ready session={} mountpoint={}", message.session,
-               mount.spec.mountpoint);
+  spdlog::info("supervisor.ready session={} mountpoint={}", message.session, mount.spec.mountpoint);
   AnswerStarter({});
 }
 
@@ -275,7 +273,8 @@ void Supervisor::OnChildEnded() {
 }
 
 void Supervisor::OnWorkerDeath(const std::string& how) {
-  AnswerStarter(Fail(Errc::kIo, fmt::format("the worker process {} before the mount answered", how)));
+  AnswerStarter(
+      Fail(Errc::kIo, fmt::format("the worker process {} before the mount answered", how)));
   const bool wanted = phase_ == Phase::kServing;
   for (auto& [id, mount] : mounts_) {
     Detach(id, mount);

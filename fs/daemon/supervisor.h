@@ -23,7 +23,7 @@ namespace modelfs::fs {
 /// unmounts, and starts the worker, which does everything else. No network, no cache, no threads.
 ///
 ///     kStarting --first mount answers--> kServing --last mount gone--> kStopping --worker ended-->
-///         |                                 |                             ^                  kEnded
+///         |                                 |                             ^ kEnded
 ///         +------- it failed ---------------|-----------------------------+
 ///                                           +--SIGTERM--> kDraining ------+
 ///
@@ -42,8 +42,8 @@ class Supervisor {
     /// Borrowed; the write end of a pipe: when its reader goes away before `on_first_mount`, nobody
     /// wants the mount any more. -1: none.
     int starter = -1;
-    std::chrono::milliseconds drain{5'000};  ///< How long busy mounts may stay after SIGTERM.
-    std::chrono::milliseconds stop{15'000};  ///< How long a worker may take to end.
+    std::chrono::milliseconds drain{5'000};       ///< How long busy mounts may stay after SIGTERM.
+    std::chrono::milliseconds stop{15'000};       ///< How long a worker may take to end.
     std::chrono::milliseconds restart_delay{50};  ///< See RestartPolicy.
   };
   explicit Supervisor(Options options)

@@ -1,12 +1,11 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/types.h>
 
 #include <algorithm>
 #include <chrono>
 #include <optional>
 #include <thread>
-
-#include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "fs/config.h"
 #include "fs/config/default_paths.h"
@@ -97,8 +96,8 @@ Result<void> Unmount(const std::string& wanted, bool lazy, std::chrono::millisec
   if (!mountpoint) return std::unexpected(mountpoint.error());
   const auto entry = table->Find(*mountpoint);
   if (!entry || entry->fs_type != kFsType) {
-    return Fail(Errc::kInvalid, fmt::format("umount {}: nothing of modelfs is mounted there",
-                                            *mountpoint));
+    return Fail(Errc::kInvalid,
+                fmt::format("umount {}: nothing of modelfs is mounted there", *mountpoint));
   }
   const auto daemon = FindDaemonOf(*mountpoint);
   const auto mounter = MakeSystemMounter();

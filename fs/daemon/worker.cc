@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <spdlog/spdlog.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -11,8 +12,6 @@
 #include <cerrno>
 #include <cstdlib>
 #include <utility>
-
-#include <spdlog/spdlog.h>
 
 #include "fetch/base/thread.h"
 #include "fs/daemon/launcher.h"

@@ -68,9 +68,9 @@ TEST_F(BrokerChannelTest, PassesEveryMessageUnchanged) {
   const auto ready = Pass(ReadyMessage{.request = 1, .session = 2});
   EXPECT_EQ(ready.request, 1u);
   EXPECT_EQ(ready.session, 2u);
-  for (const Errc code : {Errc::kNotFound, Errc::kDenied, Errc::kInvalid, Errc::kTransient,
-                          Errc::kTimeout, Errc::kChanged, Errc::kCorrupt, Errc::kNoSpace,
-                          Errc::kIo, Errc::kCancelled}) {
+  for (const Errc code :
+       {Errc::kNotFound, Errc::kDenied, Errc::kInvalid, Errc::kTransient, Errc::kTimeout,
+        Errc::kChanged, Errc::kCorrupt, Errc::kNoSpace, Errc::kIo, Errc::kCancelled}) {
     const auto failed = Pass(FailedMessage{.request = 4, .error = {code, "why \"x\"\n\xff"}});
     EXPECT_EQ(failed.error.code, code);
     EXPECT_THAT(failed.error.what, HasSubstr("why \"x\""));
@@ -152,7 +152,9 @@ TEST_F(BrokerChannelTest, ClosesDescriptorsThatNobodyExpects) {
 }
 
 TEST_F(BrokerChannelTest, TellsWhenTheOtherEndIsGone) {
-  { const BrokerChannel gone = std::move(pair_.supervisor); }
+  {
+    const BrokerChannel gone = std::move(pair_.supervisor);
+  }
   const auto message = pair_.worker.Receive();
   ASSERT_TRUE(message);
   EXPECT_FALSE(*message);

@@ -35,7 +35,8 @@ TEST(MountTableTest, FindsTheTopmostOfStackedMounts) {
   EXPECT_EQ(MountTable::Parse(kTable).Find("/mnt/a")->id, 31);
   // Also when the kernel lists the upper one first.
   const auto reversed = MountTable::Parse(
-      "31 30 0:46 / /mnt/a ro - fuse.modelfs modelfs ro\n30 22 0:45 / /mnt/a rw - tmpfs tmpfs rw\n");
+      "31 30 0:46 / /mnt/a ro - fuse.modelfs modelfs ro\n30 22 0:45 / /mnt/a rw - tmpfs tmpfs "
+      "rw\n");
   EXPECT_EQ(reversed.Find("/mnt/a")->id, 31);
 }
 

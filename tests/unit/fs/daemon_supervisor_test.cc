@@ -34,7 +34,8 @@ class FakeMounter final : public Mounter {
     if (record_.refuse_mount) return std::unexpected(*record_.refuse_mount);
     return Mounted{.device = Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC)), .minor = ++minor_};
   }
-  Result<UnmountOutcome> Unmount(const std::string& mountpoint, unsigned, UnmountMode mode) override {
+  Result<UnmountOutcome> Unmount(const std::string& mountpoint, unsigned,
+                                 UnmountMode mode) override {
     const bool lazy = mode == UnmountMode::kLazy;
     if (record_.busy && !lazy) return UnmountOutcome::kBusy;
     record_.acts.push_back((lazy ? "detach " : "umount ") + mountpoint);
@@ -112,7 +113,9 @@ class SupervisorTest : public testing::Test {
       const Script& script = scripts[std::min<std::size_t>(workers_++, scripts.size() - 1)];
       const pid_t child = ::fork();
       if (child == 0) {
-        { const BrokerChannel other = std::move(pair->supervisor); }
+        {
+          const BrokerChannel other = std::move(pair->supervisor);
+        }
         script(pair->worker);
         ::_exit(0);
       }
@@ -201,20 +204,20 @@ TEST_F(SupervisorTest, KeepsAMountWhoseOwnDaemonHasOthers) {
 
 TEST_F(SupervisorTest, GivesTheNextWorkerFreshMountsWhenOneDies) {
   EXPECT_EQ(Supervise({[](const BrokerChannel& channel) {
-                   MountFirst(channel);
-                   ::kill(::getpid(), SIGKILL);
-                 },
-                 [](const BrokerChannel& channel) {
-                   Expect<StartMessage>(channel);
-                   const auto add = Expect<AddMountMessage>(channel);
-                   if (!add.again) ::_exit(97);
-                   Tell(channel, MountRequestMessage{.request = 1, .mount = add.mount});
-                   const auto mounted = Expect<MountedMessage>(channel);
-                   Tell(channel,
-                        ReadyMessage{.request = add.request, .session = mounted.session});
-                   Tell(channel, SessionGoneMessage{mounted.session});
-                   EndInOrder(channel);
-                 }}),
+                         MountFirst(channel);
+                         ::kill(::getpid(), SIGKILL);
+                       },
+                       [](const BrokerChannel& channel) {
+                         Expect<StartMessage>(channel);
+                         const auto add = Expect<AddMountMessage>(channel);
+                         if (!add.again) ::_exit(97);
+                         Tell(channel, MountRequestMessage{.request = 1, .mount = add.mount});
+                         const auto mounted = Expect<MountedMessage>(channel);
+                         Tell(channel,
+                              ReadyMessage{.request = add.request, .session = mounted.session});
+                         Tell(channel, SessionGoneMessage{mounted.session});
+                         EndInOrder(channel);
+                       }}),
             0);
   EXPECT_EQ(workers_, 2u);
   EXPECT_THAT(record_.acts,
@@ -297,11 +300,11 @@ TEST_F(SupervisorTest, GivesUpAStartThatNobodyWaitsFor) {
   const Fd write_end(ends[1]);
   ::close(ends[0]);
   Supervise({[](const BrokerChannel& channel) {
-         Expect<StartMessage>(channel);
-         Expect<AddMountMessage>(channel);
-         EndInOrder(channel);
-       }},
-      write_end.get());
+              Expect<StartMessage>(channel);
+              Expect<AddMountMessage>(channel);
+              EndInOrder(channel);
+            }},
+            write_end.get());
   ASSERT_TRUE(answer_ && !*answer_);
   EXPECT_EQ(answer_->error().code, Errc::kCancelled);
 }
