@@ -18,7 +18,7 @@ std::string ScopeText(const SigV4Scope& scope, std::string_view amz_date) {
 }
 
 NameValues SortedHeaders(NameValues headers) {
-  std::ranges::stable_sort(headers, {}, &NameValues::value_type::first);
+  std::ranges::sort(headers);
   return headers;
 }
 
