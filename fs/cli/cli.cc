@@ -75,18 +75,9 @@ class Help : public CLI::Formatter {
   }
 };
 
-/// One line: libraries write several, or begin with the name of a class.
-std::string OneLine(std::string text) {
-  for (char& c : text) {
-    if (c == '\n') c = ' ';
-  }
-  while (text.ends_with(' ')) text.pop_back();
-  return text;
-}
-
 /// The words of CLI11 where they read badly.
 std::string Explain(const CLI::ParseError& error) {
-  std::string text = OneLine(error.what());
+  std::string text = error.what();
   static constexpr std::string_view kUnexpected[] = {"The following argument was not expected: ",
                                                      "The following arguments were not expected: "};
   for (const auto prefix : kUnexpected) {
@@ -100,7 +91,7 @@ bool IsCommand(std::string_view word) {
 }
 
 int UsageError(Io& io, const std::string& command, const std::string& what) {
-  io.err << fmt::format("{}: {}\nTry '{} --help'.", command, what, command) << std::endl;
+  io.err << fmt::format("{}: {}\nTry '{} --help'.", command, Printable(what), command) << std::endl;
   return kExitUsage;
 }
 

@@ -5,8 +5,15 @@
 namespace modelfs::fs {
 
 int CommandContext::Complain(int exit_code, std::string_view what) const {
-  io.err << "modelfs " << name << ": " << what << std::endl;
+  io.err << "modelfs " << name << ": " << Printable(std::string(what)) << std::endl;
   return exit_code;
+}
+
+std::string Printable(std::string text) {
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  }
+  return text;
 }
 
 std::string AbsolutePath(const std::string& path) {

@@ -23,7 +23,7 @@ struct CommandContext {
   const Environment& env;
   Io& io;
 
-  /// Writes "modelfs mount: WHAT" to stderr and returns `exit_code`.
+  /// Writes "modelfs mount: WHAT" to stderr, as one printable line, and returns `exit_code`.
   int Complain(int exit_code, std::string_view what) const;
 };
 
@@ -39,6 +39,9 @@ CommandBody DefineVerify(CLI::App& command);
 CommandBody DefineDoctor(CLI::App& command);
 CommandBody DefineVersion(CLI::App& command);
 CommandBody DefineWorker(CLI::App& command);
+
+/// `text` with control characters as '?': names come from servers, and this goes to a terminal.
+std::string Printable(std::string text);
 
 /// `path` against the working directory, without "." and ".." and trailing slashes. As text:
 /// nothing is looked at, so that a broken mount cannot hold it up.

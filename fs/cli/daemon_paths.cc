@@ -2,9 +2,14 @@
 
 #include <algorithm>
 
+#include "fs/cli/json_field.h"
 #include "fs/config/default_paths.h"
 
 namespace modelfs::fs {
+
+std::string CacheDirectory(const DaemonInfo& daemon) {
+  return TextField(ChildField(daemon.status, "cache"), "directory");
+}
 
 Result<std::vector<DaemonPaths>> GroupByDaemon(const std::vector<std::string>& paths,
                                                const CommandContext& context) {
@@ -15,7 +20,7 @@ Result<std::vector<DaemonPaths>> GroupByDaemon(const std::vector<std::string>& p
     if (!served) return std::unexpected(served.error());
     auto group = std::ranges::find(groups, served->daemon.socket_path, &DaemonPaths::socket_path);
     if (group == groups.end()) {
-      groups.push_back({served->daemon.socket_path, {}});
+      groups.push_back({served->daemon.socket_path, CacheDirectory(served->daemon), {}});
       group = groups.end() - 1;
     }
     group->paths.push_back(std::move(served->path));

@@ -12,8 +12,11 @@ namespace modelfs::fs {
 /// Paths that one daemon serves, as that daemon knows them.
 struct DaemonPaths {
   std::string socket_path;
+  std::string cache_directory;  ///< What to call the daemon.
   std::vector<std::string> paths;
 };
+
+std::string CacheDirectory(const DaemonInfo& daemon);
 
 /// Finds the daemons of `paths` (relative ones against the working directory) and sorts the paths
 /// by daemon. Errors: kNotFound, naming the first path that is not below a mount of ours.

@@ -34,7 +34,7 @@ class Report {
     if (failures_ + warnings_ == 0) {
       io_.out << "All is well." << std::endl;
     } else {
-      io_.out << fmt::format("{} failed, {} warnings.", failures_, warnings_) << std::endl;
+      io_.out << fmt::format("Failed: {}, warnings: {}.", failures_, warnings_) << std::endl;
     }
     return failures_ == 0 ? kExitDone : kExitFailed;
   }

@@ -26,6 +26,7 @@ class Display {
   Display& operator=(const Display&) = delete;
 
   void Show(const Progress& progress, Clock::time_point now, bool last) {
+    if (last && progress.empty()) return;
     if (io_.terminal) {
       // Back to the start, draw over it, erase what a longer line left behind.
       io_.out << '\r' << progress.Bar(io_.columns) << "\x1b[K" << std::flush;

@@ -41,7 +41,7 @@ int Progress::Percent() const {
 }
 
 std::string Progress::Text() const {
-  if (count_.bytes_total == 0 && count_.files_total == 0) return "looking for files";
+  if (empty()) return "looking for files";
   std::string text = fmt::format("{:3}%  {} of {}", Percent(), FormatSize(count_.bytes_done),
                                  FormatSize(count_.bytes_total));
   if (count_.files_total > 0) {

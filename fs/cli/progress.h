@@ -19,6 +19,8 @@ class Progress {
     std::uint64_t files_total = 0;
   };
 
+  /// Nothing to do is known of so far.
+  bool empty() const { return count_.bytes_total == 0 && count_.files_total == 0; }
   void Update(Clock::time_point now, const Count& count);
 
   /// Over the last 5 s of updates; 0 before there are two.

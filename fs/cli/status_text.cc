@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "fetch/base/size.h"
+#include "fs/cli/command.h"
 #include "fs/cli/json_field.h"
 #include "fs/cli/text_table.h"
 #include "fs/config/duration.h"
@@ -15,14 +16,7 @@ namespace {
 
 using nlohmann::json;
 
-/// Text of a field, fit for a terminal: names come from servers.
-std::string Shown(const json& object, const char* key) {
-  std::string text = TextField(object, key);
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  }
-  return text;
-}
+std::string Shown(const json& object, const char* key) { return Printable(TextField(object, key)); }
 
 std::string Size(const json& object, const char* key) {
   return FormatSize(NumberField(object, key));

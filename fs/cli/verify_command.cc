@@ -21,15 +21,17 @@ struct VerifyOptions {
 };
 
 /// Says what was found; the number of damaged chunks.
-std::uint64_t Report(const json& report, const CommandContext& context) {
+std::uint64_t Report(const json& report, const DaemonPaths& target, const CommandContext& context) {
   const std::uint64_t bad = NumberField(report, "bad_chunks");
   for (const auto& line : ChildField(report, "bad")) {
-    if (line.is_string()) context.io.out << "damaged: " << line.get<std::string>() << std::endl;
+    if (!line.is_string()) continue;
+    context.io.out << "damaged: " << Printable(line.get<std::string>()) << std::endl;
   }
-  context.io.out << fmt::format("{}: {} objects, {} chunks, {} checked: {}", context.name,
-                                NumberField(report, "objects"), NumberField(report, "chunks"),
+  context.io.out << fmt::format("{}: {}: {} objects, {} chunks, {} checked: {}", context.name,
+                                target.cache_directory, NumberField(report, "objects"),
+                                NumberField(report, "chunks"),
                                 FormatSize(NumberField(report, "bytes")),
-                                bad == 0 ? "all good" : fmt::format("{} chunks damaged", bad))
+                                bad == 0 ? "all good" : fmt::format("{} damaged", bad))
                  << std::endl;
   return bad;
 }
@@ -44,11 +46,11 @@ int VerifyOne(const DaemonPaths& target, const VerifyOptions& options,
   if (TextField(*job, "state") != "done") {
     return context.Complain(kExitFailed, TextField(*job, "error"));
   }
-  if (Report(ChildField(*job, "report"), context) == 0) return kExitDone;
+  if (Report(ChildField(*job, "report"), target, context) == 0) return kExitDone;
   if (options.repair) return WarmPaths(target, context);
   return context.Complain(kExitFailed,
                           "damaged chunks were set aside; they are downloaded again when they are "
-                          "read, or now with --repair PATH");
+                          "read, or now by modelfs warm PATH");
 }
 
 int Verify(const VerifyOptions& options, const CommandContext& context) {
@@ -62,7 +64,7 @@ int Verify(const VerifyOptions& options, const CommandContext& context) {
                             "--repair downloads all of its paths, so it needs some: PATH...");
   } else {
     for (auto& daemon : FindDaemons(AllRuntimeDirectories(context.env))) {
-      targets.push_back({daemon.socket_path, {}});
+      targets.push_back({daemon.socket_path, CacheDirectory(daemon), {}});
     }
     if (targets.empty()) return context.Complain(kExitFailed, "no modelfs daemon of yours runs");
   }

@@ -1,6 +1,7 @@
 #include "fs/cli/doctor/source_checks.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <memory>
 #include <stop_token>
@@ -19,6 +20,18 @@ using enum Finding::Level;
 
 constexpr std::chrono::seconds kDeadline{8};
 
+/// Keeps retries and the like off the screen: the finding says how it ended.
+class QuietLog {
+ public:
+  QuietLog() { spdlog::set_level(spdlog::level::off); }
+  ~QuietLog() { spdlog::set_level(before_); }
+  QuietLog(const QuietLog&) = delete;
+  QuietLog& operator=(const QuietLog&) = delete;
+
+ private:
+  const spdlog::level::level_enum before_ = spdlog::get_level();
+};
+
 Finding Credentials(const S3Settings& s3, std::string_view whose) {
   if (s3.anonymous) return {kOk, "credentials", fmt::format("{}none, as asked for", whose), ""};
   return {kOk, "credentials",
@@ -33,6 +46,7 @@ Finding DescribeCredentials(const SourceSpec& source) {
 }
 
 Finding CheckOrigin(const SourceSpec& source, std::chrono::milliseconds deadline) {
+  const QuietLog quiet;
   fetch::FetchContext fetch{fetch::FetchContext::Options{}};
   auto origin = fetch::MakeOrigin(fetch, source.uri, ToOriginSettings(source));
   if (!origin) return {kFail, "source", origin.error().what, ""};

@@ -265,7 +265,7 @@ TEST_F(RunTest, VerifyReportsWhatItFound) {
   api.PlanJob({Verified(1)});
   EXPECT_EQ(Call({"verify", "/m/a"}), kExitFailed);
   EXPECT_THAT(out(), HasSubstr("a.bin"));
-  EXPECT_THAT(err(), HasSubstr("--repair"));
+  EXPECT_THAT(err(), HasSubstr("modelfs warm"));
   EXPECT_EQ(api.started(), (std::vector<std::string>{"verify", "verify /m/a"}));
 }
 
