@@ -13,8 +13,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -46,6 +48,7 @@ std::vector<std::string> Environment(const ChildProcess::Options& options) {
 
 std::vector<char*> Pointers(std::vector<std::string>& strings) {
   std::vector<char*> pointers;
+  pointers.reserve(strings.size() + 1);
   for (std::string& text : strings) pointers.push_back(text.data());
   pointers.push_back(nullptr);
   return pointers;
@@ -95,7 +98,8 @@ ChildProcess::~ChildProcess() {
   Signal(SIGTERM);
   if (!WaitForExit(kPatience)) {
     Signal(SIGKILL);
-    static_cast<void>(WaitForExit(kPatience));
+    const Result<int> killed = WaitForExit(kPatience);
+    if (!killed) std::fprintf(stderr, "child: %s\n", killed.error().what.c_str());
   }
   // A grandchild may still hold the pipe: do not wait for its end.
   const MutexLock lock(mutex_);
@@ -105,12 +109,12 @@ ChildProcess::~ChildProcess() {
 void ChildProcess::ReadOutput() {
   while (true) {
     pollfd poll_fd{.fd = output_fd_.get(), .events = POLLIN, .revents = 0};
-    const int ready = ::poll(&poll_fd, 1, 50);
+    std::array<char, 4096> buffer;
+    const bool ready = ::poll(&poll_fd, 1, 50) > 0;
+    const ssize_t n = ready ? ::read(output_fd_.get(), buffer.data(), buffer.size()) : -1;
     const MutexLock lock(mutex_);
     if (closed_) return;
-    if (ready <= 0) continue;
-    std::array<char, 4096> buffer;
-    const ssize_t n = ::read(output_fd_.get(), buffer.data(), buffer.size());
+    if (!ready) continue;
     if (n > 0) output_.append(buffer.data(), static_cast<std::size_t>(n));
     if (n == 0) closed_ = true;
     changed_.NotifyAll();
@@ -180,6 +184,7 @@ std::string FindProgram(const std::string& program, const char* override,
 
 std::uint16_t FreePort() {
   const Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd) return 0;
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -193,6 +198,7 @@ std::uint16_t FreePort() {
 
 int HttpStatus(std::uint16_t port, const std::string& path) {
   const Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd) return 0;
   const timeval second{.tv_sec = 1, .tv_usec = 0};
   ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second);
   sockaddr_in address{};
