@@ -28,13 +28,13 @@ int ToErrno(Errc code) {
     case Errc::kNotFound: return ENOENT;
     case Errc::kDenied: return EACCES;
     case Errc::kInvalid: return EINVAL;
-    case Errc::kTransient: return EIO;
-    case Errc::kTimeout: return EIO;
     case Errc::kChanged: return ESTALE;
-    case Errc::kCorrupt: return EIO;
     case Errc::kNoSpace: return ENOSPC;
-    case Errc::kIo: return EIO;
     case Errc::kCancelled: return EINTR;
+    case Errc::kTransient:
+    case Errc::kTimeout:
+    case Errc::kCorrupt:
+    case Errc::kIo: return EIO;
   }
   return EIO;
 }

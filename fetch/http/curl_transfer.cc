@@ -42,21 +42,22 @@ Result<void> CurlTransfer::SetHeaders() {
   const auto add = [&list](const std::string& line) {
     curl_slist* grown = curl_slist_append(list.get(), line.c_str());
     if (grown == nullptr) return false;
-    static_cast<void>(list.release());
-    list.reset(grown);
+    // Appending keeps the head; only the first call makes one.
+    if (list == nullptr) list.reset(grown);
     return true;
   };
   // Without these libcurl adds headers of its own.
   bool ok = add("Accept:") && add("Expect:");
   if (!request_.body.empty()) ok = ok && add("Content-Type:");
   for (const auto& [name, value] : request_.headers) {
-    if (name.empty() ||
-        (name + value).find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
+    constexpr std::string_view kBreaks("\r\n\0", 3);
+    if (name.empty() || name.find_first_of(kBreaks) != std::string::npos ||
+        value.find_first_of(kBreaks) != std::string::npos) {
       return modelfs::Fail(Errc::kInvalid, DescribeRequest(request_.method, request_.url) +
                                                ": a header holds a line break");
     }
     // "Name;" is libcurl's way to send a header without a value.
-    ok = ok && add(value.empty() ? name + ";" : name + ": " + value);
+    ok = ok && add(value.empty() ? fmt::format("{};", name) : fmt::format("{}: {}", name, value));
   }
   if (!ok) return modelfs::Fail(Errc::kTransient, "no memory for the headers of a request");
   headers_ = std::move(list);

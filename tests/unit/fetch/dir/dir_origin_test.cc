@@ -129,8 +129,7 @@ TEST_F(DirOriginTest, NothingLeadsOut) {
   EXPECT_FALSE(List("a/../../outside/"));
   EXPECT_FALSE(List("/etc/"));
   fetch::ObjectId object = Pin("a/", "f");
-  for (const std::string key :
-       {"../outside/secret", "/etc/passwd", "a/../../outside/secret"}) {
+  for (const std::string key : {"../outside/secret", "/etc/passwd", "a/../../outside/secret"}) {
     object.key = key;
     EXPECT_FALSE(Read(object, {0, 1})) << key;
   }
