@@ -111,7 +111,8 @@ class Cache {
                                                 ///< made with another size keeps its own.
     std::uint64_t memory_bytes = 256u << 20;    ///< For chunk buffers.
     IoBackend io_backend = IoBackend::kAuto;
-    bool direct_writes = true;      ///< O_DIRECT for whole chunks where it works.
+    bool direct_writes = true;      ///< O_DIRECT for whole chunks where it works and
+                                    ///< the disk keeps up.
     FaultPoints* faults = nullptr;  ///< Borrowed; null: none.
   };
 

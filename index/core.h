@@ -58,6 +58,7 @@ struct Counters {
   std::atomic<std::uint64_t> fetches_in_flight{0};
   std::atomic<std::uint64_t> quarantined_chunks{0};
   std::atomic<std::uint64_t> uncached_writes{0};
+  std::atomic<std::uint64_t> direct_in_flight{0};  ///< O_DIRECT writes of chunks under way.
 };
 
 /// What the objects of one cache share. Built and shut down by LocalCache; kept alive, inert, by

@@ -151,12 +151,21 @@ Result<void> LmdbStore::TryOpen() {
 Result<void> LmdbStore::Read(const Body& body) const {
   const MutexLock lock(growing_);
   if (!env_) return Fail(Errc::kCancelled, "index: closed");
-  MDB_txn* raw = nullptr;
-  if (const int rc = mdb_txn_begin(env_.get(), nullptr, MDB_RDONLY, &raw); rc != 0) {
-    return LmdbError("begin", rc);
+  if (reader_) {
+    if (const int rc = mdb_txn_renew(reader_.get()); rc != 0) {
+      reader_.reset();
+      return LmdbError("renew", rc);
+    }
+  } else {
+    MDB_txn* raw = nullptr;
+    if (const int rc = mdb_txn_begin(env_.get(), nullptr, MDB_RDONLY, &raw); rc != 0) {
+      return LmdbError("begin", rc);
+    }
+    reader_.reset(raw);
   }
-  const LmdbTxn txn(raw);
-  if (const int rc = body(raw); rc != 0) return LmdbError("read", rc);
+  const int rc = body(reader_.get());
+  mdb_txn_reset(reader_.get());
+  if (rc != 0) return LmdbError("read", rc);
   return {};
 }
 
@@ -178,6 +187,7 @@ Result<void> LmdbStore::Write(const Body& body) {
 
 Result<void> LmdbStore::Grow() {
   const MutexLock lock(growing_);
+  reader_.reset();
   MDB_envinfo info{};
   mdb_env_info(env_.get(), &info);
   if (info.me_mapsize >= kLargestMap) return LmdbError("grow", MDB_MAP_FULL);
@@ -191,6 +201,7 @@ Result<void> LmdbStore::Grow() {
 void LmdbStore::Close() {
   const MutexLock lock(growing_);
   if (!env_) return;
+  reader_.reset();
   static_cast<void>(mdb_env_sync(env_.get(), 1));
   env_.reset();
   if (const auto stamp = StampOf(directory_ / "data.mdb"); stamp) {

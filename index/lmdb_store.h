@@ -61,6 +61,7 @@ class LmdbStore {
   const std::size_t map_bytes_;
   mutable Mutex growing_;  ///< Keeps readers out while the map is resized.
   LmdbEnv env_;
+  mutable LmdbTxn reader_ GUARDED_BY(growing_);  ///< Reset between reads; renewing beats beginning.
   std::array<MDB_dbi, 3> tables_{};
 };
 

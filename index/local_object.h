@@ -94,10 +94,13 @@ class LocalObject final : public CachedObject,
   };
   using Loads = std::vector<std::shared_ptr<ChunkLoad>>;
   static constexpr std::chrono::seconds kStoreRetry{5};
+  /// A reader that goes through chunks of an earlier life finds so many already being checked.
+  static constexpr std::uint64_t kCheckAhead = 8;
 
   // local_object_read.cc
   void Route(const std::vector<ReadPiece>& pieces, Actions& actions) REQUIRES(mutex_);
   bool RoutePresent(const ReadPiece& piece, Actions& actions) REQUIRES(mutex_);
+  void AddCheck(std::uint64_t chunk, Actions& actions) REQUIRES(mutex_);
   void RouteLoad(const ReadPiece& piece, Actions& actions) REQUIRES(mutex_);
   std::vector<ReadPiece> Split(const std::shared_ptr<ReadOp>& op, std::uint64_t offset,
                                std::span<std::byte> dst) const;

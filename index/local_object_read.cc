@@ -125,11 +125,23 @@ bool LocalObject::RoutePresent(const ReadPiece& piece, Actions& actions) {
   }
   if (chunks_.State(piece.chunk) != ChunkState::kPresent) return false;
   checks_[piece.chunk].push_back(piece);
-  actions.Add([self = shared_from_this(), chunk = piece.chunk] {
+  AddCheck(piece.chunk, actions);
+  const bool sequence = piece.chunk > 0 && chunks_.Ready(piece.chunk - 1);
+  if (sequence && core_->buffers->limit() >= 8 * kCheckAhead) {
+    const std::uint64_t end = std::min(chunks_.count(), piece.chunk + 1 + kCheckAhead);
+    for (std::uint64_t c = piece.chunk + 1; c < end; ++c) {
+      if (chunks_.State(c) != ChunkState::kPresent || chunks_.Ready(c)) continue;
+      if (checks_.try_emplace(c).second) AddCheck(c, actions);
+    }
+  }
+  return true;
+}
+
+void LocalObject::AddCheck(std::uint64_t chunk, Actions& actions) {
+  actions.Add([self = shared_from_this(), chunk] {
     self->core_->buffers->Reserve(
         1, [self, chunk](Reservation r) { self->StartCheck(chunk, std::move(r)); });
   });
-  return true;
 }
 
 void LocalObject::RouteLoad(const ReadPiece& piece, Actions& actions) {

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 
 #include "index/local_object.h"
@@ -61,11 +62,21 @@ void LocalObject::FilesReady(const Result<void>& made) {
 
 void LocalObject::WriteData(const std::shared_ptr<ChunkLoad>& load) {
   const ByteRange range = chunks_.RangeOf(load->chunk);
+  auto& in_flight = core_->counters.direct_in_flight;
+  // When the disk lags behind the network, the page cache takes what would else hold up buffers,
+  // and with them the download.
+  const std::uint64_t most = std::max<std::uint64_t>(2, core_->buffers->limit() / 8);
   const bool direct = files_->direct && !direct_broken_.load(std::memory_order_relaxed) &&
-                      load->size_bytes == chunks_.chunk_size();
+                      load->size_bytes == chunks_.chunk_size() &&
+                      in_flight.load(std::memory_order_relaxed) < most;
+  if (direct) in_flight.fetch_add(1, std::memory_order_relaxed);
   const int fd = direct ? files_->direct.get() : files_->data.get();
   core_->disk->Write(fd, range.begin, {load->buffer.data(), load->size_bytes},
                      [self = shared_from_this(), load, direct](Result<void> written) {
+                       if (direct) {
+                         self->core_->counters.direct_in_flight.fetch_sub(
+                             1, std::memory_order_relaxed);
+                       }
                        if (written) return self->WriteRecord(load);
                        if (direct && written.error().code == Errc::kInvalid) {
                          self->direct_broken_.store(true, std::memory_order_relaxed);
