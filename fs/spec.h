@@ -4,10 +4,9 @@
 
 #include <chrono>
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 #include "fetch/base/error.h"
 #include "index/cache.h"
@@ -20,13 +19,14 @@ namespace modelfs::fs {
 
 /// How to reach S3; ignored by other kinds of source.
 struct S3Settings {
-  std::string endpoint;  ///< "https://minio:9000"; empty: AWS's own for the region.
-  std::string region;    ///< Empty: us-east-1.
+  std::string endpoint;       ///< "https://minio:9000"; empty: AWS's own for the region.
+  std::string region;         ///< Empty: us-east-1.
   std::string access_key_id;  ///< Empty with `anonymous` false: no credentials were found.
   std::string secret_access_key;
   std::string session_token;
-  std::string credential_origin;  ///< For messages: "environment", "profile x of ~/.aws/credentials".
-  bool anonymous = false;         ///< Send unsigned requests.
+  /// For messages: "environment", "profile x of ~/.aws/credentials".
+  std::string credential_origin;
+  bool anonymous = false;  ///< Send unsigned requests.
   enum class Addressing : std::uint8_t { kAuto, kPath, kVirtual } addressing = Addressing::kAuto;
 };
 
@@ -55,7 +55,7 @@ struct DaemonSpec {
   std::uint64_t memory_bytes = 256u << 20;
   index::IoBackend io_backend = index::IoBackend::kAuto;
   std::string log_level = "info";
-  std::string control_socket;  ///< Absolute path of the unix socket, derived from the cache directory.
+  std::string control_socket;  ///< Path of the unix socket, derived from the cache directory.
 };
 
 nlohmann::json ToJson(const MountSpec& spec);

@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "fs/daemon/broker_protocol.h"
 
@@ -94,11 +95,16 @@ Result<std::optional<BrokerMessage>> BrokerChannel::Receive() const {
   header.msg_control = control;
   header.msg_controllen = sizeof control;
   ssize_t n = 0;
-  do {
+  bool reset = false;
+  for (;;) {
     n = ::recvmsg(socket_.get(), &header, MSG_CMSG_CLOEXEC);
-  } while (n < 0 && errno == EINTR);
-  if (n < 0 && errno == ECONNRESET) return std::optional<BrokerMessage>();
-  if (n < 0) return FailErrno(errno, "receive from the broker socket");
+    if (n >= 0) break;
+    if (errno == EINTR) continue;
+    // Told once, and before what is still queued, when the other end closed without reading all.
+    if (errno != ECONNRESET || std::exchange(reset, true)) {
+      return FailErrno(errno, "receive from the broker socket");
+    }
+  }
   Fd descriptor = TakeDescriptors(header);
   if (n == 0) return std::optional<BrokerMessage>();
   if ((header.msg_flags & MSG_TRUNC) != 0 || static_cast<std::size_t>(n) > kMaxBrokerMessageBytes) {

@@ -161,6 +161,20 @@ TEST_F(BrokerChannelTest, TellsWhenTheOtherEndIsGone) {
   EXPECT_EQ(pair_.worker.Send(ByeMessage{}).error().code, Errc::kIo);
 }
 
+TEST_F(BrokerChannelTest, DeliversLastWordsOfAnEndThatDidNotReadAll) {
+  ASSERT_TRUE(pair_.worker.Send(ShutdownMessage{}));
+  ASSERT_TRUE(pair_.supervisor.Send(SessionGoneMessage{6}));
+  ASSERT_TRUE(pair_.supervisor.Send(ByeMessage{}));
+  {
+    const BrokerChannel gone = std::move(pair_.supervisor);
+  }
+  EXPECT_TRUE(std::holds_alternative<SessionGoneMessage>(**pair_.worker.Receive()));
+  EXPECT_TRUE(std::holds_alternative<ByeMessage>(**pair_.worker.Receive()));
+  const auto end = pair_.worker.Receive();
+  ASSERT_TRUE(end) << end.error().what;
+  EXPECT_FALSE(*end);
+}
+
 TEST(BrokerProtocolTest, SurvivesAnyBytes) {
   const auto seed = std::random_device{}();
   SCOPED_TRACE(testing::Message() << "seed " << seed);
