@@ -43,7 +43,10 @@ Result<void> ReadDirObject(const std::string& root, const ObjectId& object, Byte
   if (!top) return FailErrno(errno, what);
   // Without O_NONBLOCK a pipe that took the file's place would block the thread.
   Result<Fd> file = OpenBeneath(top.get(), object.key, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-  if (!file) return Fail(file.error().code, what + ": " + file.error().what);
+  if (!file) {
+    const bool gone = file.error().code == Errc::kNotFound;
+    return Fail(gone ? Errc::kChanged : file.error().code, what + ": " + file.error().what);
+  }
   if (Result<void> same = CheckTag(file->get(), object, what); !same) return same;
   const auto buffer =
       std::make_unique_for_overwrite<std::byte[]>(std::min(kPieceBytes, range.size()));

@@ -146,7 +146,7 @@ void FakeOrigin::Read(const fetch::ObjectId& object, ByteRange range,
       .bytes = {}, .left = range, .sink = std::move(sink), .done = std::move(done), .error = {}};
   const auto found = objects_.find(object.key);
   if (found == objects_.end()) {
-    transfer.error = Error{Errc::kNotFound, "GET " + object.key + ": no such object"};
+    transfer.error = Error{Errc::kChanged, "GET " + object.key + ": no such object"};
   } else if (found->second.tag != object.tag) {
     transfer.error = Error{Errc::kChanged, "GET " + object.key + ": replaced at the origin"};
   } else {
