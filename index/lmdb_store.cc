@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <optional>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 namespace modelfs::index {
@@ -199,11 +200,15 @@ Result<void> LmdbStore::Grow() {
 }
 
 void LmdbStore::Close() {
-  const MutexLock lock(growing_);
-  if (!env_) return;
-  reader_.reset();
-  static_cast<void>(mdb_env_sync(env_.get(), 1));
-  env_.reset();
+  LmdbEnv env;
+  {
+    const MutexLock lock(growing_);
+    if (!env_) return;
+    reader_.reset();
+    env = std::move(env_);
+  }
+  static_cast<void>(mdb_env_sync(env.get(), 1));
+  env.reset();
   if (const auto stamp = StampOf(directory_ / "data.mdb"); stamp) {
     WriteStamp(directory_ / "stamp", *stamp);
   }
