@@ -20,15 +20,17 @@ std::vector<IndexedChunk> ReadMap(const MapFile& map) {
 
 }  // namespace
 
+// By value: the seam leaves it to us whether to keep them.
+// NOLINTNEXTLINE(performance-unnecessary-value-param)
 Result<std::unique_ptr<Cache>> Cache::Open(Options options) {
-  auto cache = LocalCache::Make(std::move(options));
+  auto cache = LocalCache::Make(options);
   if (!cache) return std::unexpected(std::move(cache.error()));
   return std::unique_ptr<Cache>(std::move(*cache));
 }
 
 LocalCache::LocalCache(std::shared_ptr<Core> core) : core_(std::move(core)), verifier_(core_) {}
 
-Result<std::unique_ptr<LocalCache>> LocalCache::Make(Options options) {
+Result<std::unique_ptr<LocalCache>> LocalCache::Make(const Options& options) {
   auto tier = LocalTier::Open(options.directory, options.chunk_size_bytes,
                               options.direct_writes ? LocalTier::DirectWrites::kWhereItWorks
                                                     : LocalTier::DirectWrites::kOff);
@@ -203,13 +205,12 @@ std::optional<ObjectStatus> LocalCache::Find(const fetch::ObjectId& id) const {
     ObjectStatus status = object->Status();
     if (status.cached_bytes > 0) return status;
   }
-  auto record = core_->db->FindObject(digest);
-  if (!record || !*record || (*record)->present_chunks == 0) return std::nullopt;
-  const ObjectRecord& r = **record;
-  return ObjectStatus{.id = r.id,
-                      .cached_bytes = r.present_bytes,
-                      .whole = r.present_bytes == r.id.size_bytes,
-                      .verified = r.verified};
+  const auto record = core_->db->FindObject(digest).value_or(std::nullopt);
+  if (!record || record->present_chunks == 0) return std::nullopt;
+  return ObjectStatus{.id = record->id,
+                      .cached_bytes = record->present_bytes,
+                      .whole = record->present_bytes == record->id.size_bytes,
+                      .verified = record->verified};
 }
 
 CacheStats LocalCache::Stats() const {

@@ -20,7 +20,7 @@ class LocalCache final : public Cache {
   explicit LocalCache(std::shared_ptr<Core> core);
   ~LocalCache() override;
 
-  static Result<std::unique_ptr<LocalCache>> Make(Options options);
+  static Result<std::unique_ptr<LocalCache>> Make(const Options& options);
 
   std::shared_ptr<CachedObject> Get(const fetch::ObjectId& id,
                                     std::shared_ptr<fetch::Origin> origin) override;

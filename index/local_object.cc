@@ -15,7 +15,7 @@ LocalObject::~LocalObject() { MarkClean(); }
 
 void LocalObject::Load() {
   auto files = core_->tier.OpenObject(id_);
-  auto record = core_->db->FindObject(digest_);
+  const auto record = core_->db->FindObject(digest_).value_or(std::nullopt);
   std::vector<IndexedChunk> present;
   Result<void> read;
   if (files) {
@@ -26,8 +26,7 @@ void LocalObject::Load() {
     core_->problems.Note("cache.open_failed", files.error());
   }
   if (!read) core_->problems.Note("cache.map_unreadable", read.error());
-  const bool known = record && record->has_value();
-  const std::uint64_t indexed = known ? (*record)->present_chunks : 0;
+  const std::uint64_t indexed = record ? record->present_chunks : 0;
   // The map wins.
   const bool certain = read && (files || files.error().code == Errc::kNotFound);
   if (certain && indexed != present.size()) {
@@ -38,12 +37,12 @@ void LocalObject::Load() {
     const MutexLock lock(mutex_);
     for (const IndexedChunk& c : present) chunks_.Restore(c.index, c.hash);
     if (files) {
-      files_.emplace(std::move(*files));
+      files_ = std::make_unique<ObjectFiles>(std::move(*files));
       data_fd_.store(files_->data.get(), std::memory_order_release);
     }
-    if (known) {
-      accounted_bytes_ = (*record)->present_bytes;
-      if (chunks_.whole()) verified_ = (*record)->verified;
+    if (record) {
+      accounted_bytes_ = record->present_bytes;
+      if (chunks_.whole()) verified_ = record->verified;
     }
     Account();
     loaded_.store(true, std::memory_order_release);

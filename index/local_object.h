@@ -162,7 +162,7 @@ class LocalObject final : public CachedObject,
   Loads unstored_ GUARDED_BY(mutex_);  ///< Full, waiting for the files.
   std::chrono::steady_clock::time_point store_broken_until_ GUARDED_BY(mutex_);
   /// Set once, before data_fd_; then constant.
-  std::optional<ObjectFiles> files_;
+  std::unique_ptr<ObjectFiles> files_;
 };
 
 }  // namespace modelfs::index

@@ -30,7 +30,7 @@ void LocalObject::PrepareFiles() {
   if (!files_) {
     auto files = core_->tier.CreateObject(id_);
     if (!files) return FilesReady(std::unexpected(std::move(files.error())));
-    files_.emplace(std::move(*files));
+    files_ = std::make_unique<ObjectFiles>(std::move(*files));
     core_->counters.objects.fetch_add(1, std::memory_order_relaxed);
     data_fd_.store(files_->data.get(), std::memory_order_release);
   }
