@@ -19,6 +19,8 @@ jobs=${MODELFS_JOBS:-$(nproc)}
 export MODELFS_TOOLS=${MODELFS_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/modelfs-tools}
 # Trees and clones share what they compiled: paths below this folder count as relative to it.
 export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
+# A clone in another folder finds what this one compiled.
+export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=true
 passed=0 failed=0 skipped=0
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/modelfs-tests-XXXXXX")
 trap 'rm -rf "$scratch"' EXIT

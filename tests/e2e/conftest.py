@@ -67,6 +67,21 @@ def counted(big_on_s3):
 
 
 @pytest.fixture
+def start_origin(folder):
+    """Starts the embedded origin over `folder`/origin, which has the bucket `models`; stops it after the test."""
+    (folder / "origin" / "models").mkdir(parents=True, exist_ok=True)
+    started = []
+
+    def start(*arguments):
+        started.append(servers.EmbeddedOrigin(folder, folder / "origin", *arguments))
+        return started[-1]
+
+    yield start
+    for origin in started:
+        origin.stop()
+
+
+@pytest.fixture
 def modelfs(folder):
     """The program, in a clean environment. After the test nothing of it is left, and no sanitizer complained."""
     commands = Commands(folder)

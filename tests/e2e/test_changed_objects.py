@@ -7,7 +7,6 @@ import pytest
 
 from harness import programs
 from harness.data import MIB, read_exactly
-from harness.servers import EmbeddedOrigin
 from harness.waiting import wait_for
 
 SIZE = 192 * MIB
@@ -15,7 +14,7 @@ A, B = b"A" * SIZE, b"B" * SIZE
 
 
 @pytest.fixture(params=["versitygw", "embedded"])
-def changing(request, modelfs, s3, folder):
+def changing(request, start_origin, modelfs, s3):
     """An object of As, and a function that replaces it by one of Bs."""
     if request.param == "versitygw":
         client = s3.client()
@@ -24,12 +23,10 @@ def changing(request, modelfs, s3, folder):
         yield modelfs.mount("changing=s3://models/changing", endpoint=s3.url, arguments=["--listing-ttl", "1s"]) / "changing" / "object", lambda: put(B)
         client.delete_object(Bucket="models", Key="changing/object")
     else:
-        (folder / "origin" / "models").mkdir(parents=True)
-        origin = EmbeddedOrigin(folder, folder / "origin")
+        origin = start_origin()
         origin.put("models", "changing/object", A)
         mount = modelfs.mount("changing=s3://models/changing", endpoint=origin.url, arguments=["--listing-ttl", "1s", "--anonymous"])
         yield mount / "changing" / "object", lambda: origin.put("models", "changing/object", B)
-        origin.stop()
 
 
 def test_an_open_file_turns_stale_and_is_never_mixed(changing):
@@ -86,10 +83,10 @@ def test_a_new_and_a_deleted_object_show_after_the_ttl(modelfs, s3):
     assert sorted(os.listdir(mount / "coming")) == ["second"]
 
 
-def test_a_listing_is_served_stale_while_the_origin_is_down(modelfs, folder):
-    (folder / "origin" / "models" / "m").mkdir(parents=True)
+def test_a_listing_is_served_stale_while_the_origin_is_down(start_origin, modelfs, folder):
+    (folder / "origin" / "models" / "m").mkdir()
     (folder / "origin" / "models" / "m" / "file").write_bytes(b"content")
-    origin = EmbeddedOrigin(folder, folder / "origin")
+    origin = start_origin()
     mount = modelfs.mount("m=s3://models/m", endpoint=origin.url, arguments=["--listing-ttl", "100ms", "--anonymous"])
     assert (mount / "m" / "file").read_bytes() == b"content"
     origin.stop()

@@ -6,24 +6,22 @@ import pytest
 
 from harness import programs
 from harness.data import MIB, compare, random_file
-from harness.servers import EmbeddedOrigin
 from harness.splice_proxy import SpliceProxy
 
 
 @pytest.fixture
-def origin(folder):
+def origin(start_origin, folder):
     """The embedded origin with a bucket `models`, two models in it, and a proxy that can freeze it."""
     for name in ("one/a.bin", "one/sub/b.bin", "two/c.bin"):
         random_file(folder / "origin" / "models" / name, 20 * MIB + len(name))
-    server = EmbeddedOrigin(folder, folder / "origin")
+    server = start_origin()
     server.proxy = SpliceProxy(server.port)
     yield server
     server.proxy.close()
-    server.stop()
 
 
 @pytest.fixture
-def mount(modelfs, origin):
+def mount(origin, modelfs):
     return modelfs.mount("s3://models", endpoint=origin.proxy.url, arguments=["--anonymous"])
 
 

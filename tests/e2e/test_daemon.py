@@ -10,7 +10,6 @@ import pytest
 from harness import programs
 from harness.data import MIB, at_once, compare, random_file
 from harness.mounting import is_mounted
-from harness.servers import EmbeddedOrigin
 from harness.splice_proxy import SpliceProxy
 from harness.waiting import wait_for
 
@@ -102,9 +101,9 @@ def test_an_unmount_by_others_ends_the_daemon(modelfs, source):
     wait_for(lambda: not modelfs.processes(), "the daemon ends")
 
 
-def test_umount_ends_although_the_origin_hangs(modelfs, folder):
+def test_umount_ends_although_the_origin_hangs(start_origin, modelfs, folder):
     random_file(folder / "origin" / "models" / "m" / "a.bin", 64 * MIB)
-    origin = EmbeddedOrigin(folder, folder / "origin")
+    origin = start_origin()
     proxy = SpliceProxy(origin.port)
     mount = modelfs.mount("m=s3://models/m", endpoint=proxy.url, arguments=["--anonymous"])
     os.listdir(mount / "m")
@@ -116,7 +115,6 @@ def test_umount_ends_although_the_origin_hangs(modelfs, folder):
     wait_for(lambda: not mount.mounted() and not modelfs.processes(), "it ends", 20)
     reader.join(10)
     assert not reader.is_alive(), "the reader hangs"
-    origin.stop()
 
 
 def test_status_tells_what_is_documented(modelfs, source, folder):
@@ -146,10 +144,10 @@ def test_status_tells_what_is_documented(modelfs, source, folder):
         assert str(mount.path) in text and "data" in text
 
 
-def test_interrupted_readers_end(modelfs, folder):
+def test_interrupted_readers_end(start_origin, modelfs, folder):
     """A reader that waits for a dead origin can be killed; the mount goes on."""
     random_file(folder / "origin" / "models" / "m" / "a.bin", 64 * MIB)
-    origin = EmbeddedOrigin(folder, folder / "origin")
+    origin = start_origin()
     proxy = SpliceProxy(origin.port)
     mount = modelfs.mount("m=s3://models/m", endpoint=proxy.url, arguments=["--anonymous"])
     os.listdir(mount / "m")
@@ -165,4 +163,3 @@ def test_interrupted_readers_end(modelfs, folder):
             wait_for(lambda: parked() == 0, "its requests are answered")
     proxy.thaw()
     compare(mount / "m" / "a.bin", folder / "origin" / "models" / "m" / "a.bin")
-    origin.stop()

@@ -6,7 +6,6 @@ import subprocess
 import pytest
 
 from harness import programs
-from harness.servers import EmbeddedOrigin
 
 HOSTILE = [b"p/../../../etc/passwd", b"p/..", b"p/../up", b"p/.", b"p/./here", b"p//double", b"p//", b"p/a//b", b"p/nul\0nul",
            b"p/line\nbreak", b"p/bell\x07", b"p/del\x7f", b"p/esc\x1b[31m", b"p/" + b"n" * 300, b"p/" + b"d" * 300 + b"/x", b"p/not-utf8-\xff\xfe",
@@ -16,13 +15,11 @@ GOOD = b"p/plain.txt"
 
 
 @pytest.fixture
-def tree(modelfs, folder):
-    (folder / "origin" / "models").mkdir(parents=True)
-    origin = EmbeddedOrigin(folder, folder / "origin")
+def tree(start_origin, modelfs):
+    origin = start_origin()
     for key in [*HOSTILE, GOOD]:
         origin.put("models", key, b"body of " + key)
-    yield modelfs.mount("s3://models", endpoint=origin.url, arguments=["--anonymous"])
-    origin.stop()
+    return modelfs.mount("s3://models", endpoint=origin.url, arguments=["--anonymous"])
 
 
 def walk(path):
