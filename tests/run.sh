@@ -52,8 +52,9 @@ run_gtests() {
     say "running $program"
     code=0
     timeout 600 "$@" "$program" --gtest_brief=1 >"$scratch/gtest.log" 2>&1 || code=$?
-    grep -vE '^(\[=+\]|$)' "$scratch/gtest.log" | grep -vE '^\[  PASSED' || true
-    summary=$(grep -E '^\[  (PASSED|FAILED|SKIPPED) \] [0-9]+ test' "$scratch/gtest.log" || true)
+    # What the program logged is of interest only where it failed.
+    [ "$code" = 0 ] || grep -vE '^\[ +PASSED' "$scratch/gtest.log" || true
+    summary=$(grep -E '^\[ +(PASSED|FAILED|SKIPPED) +\] [0-9]+ test' "$scratch/gtest.log" || true)
     if ! grep -q PASSED <<<"$summary"; then # it crashed, or hung
       say "$program ended with status $code before its summary"
       count 0 1 0
