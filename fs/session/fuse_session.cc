@@ -1,13 +1,14 @@
 #include "fs/session/fuse_session.h"
 
-#include <poll.h>
-#include <pthread.h>
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
+
+#include "fetch/base/thread.h"
 
 namespace modelfs::fs {
 namespace {
@@ -74,9 +75,9 @@ Result<void> FuseSession::Begin(Fd device) {
   auto greeted = Handshake();
   if (!greeted) return greeted;
   for (int i = 0; i < options_.threads; ++i) {
-    threads_.emplace_back([this, i] { Loop(i); });
+    threads_.push_back(StartThread(fmt::format("fuse-{}", i), [this] { Loop(); }));
   }
-  threads_.emplace_back([this] { Tick(); });
+  threads_.push_back(StartThread("tick", [this] { Tick(); }));
   return {};
 }
 
@@ -120,8 +121,7 @@ void FuseSession::Process(std::span<const std::byte> message) {
   fuse_session_process_buf(core_->session.get(), &buffer);
 }
 
-void FuseSession::Loop(int number) {
-  pthread_setname_np(pthread_self(), ("fuse-" + std::to_string(number)).c_str());
+void FuseSession::Loop() {
   fuse_session* session = core_->session.get();
   fuse_buf buffer{};
   while (!stopping_ && fuse_session_exited(session) == 0) {
@@ -137,7 +137,6 @@ void FuseSession::Loop(int number) {
 }
 
 void FuseSession::Tick() {
-  pthread_setname_np(pthread_self(), "tick");
   MutexLock lock(tick_mutex_);
   while (!stopping_) {
     tick_wake_.WaitUntil(tick_mutex_, std::chrono::steady_clock::now() + kTickPeriod);

@@ -37,7 +37,7 @@ class FuseSession final : public Session {
   Result<void> Handshake();
   Result<void> Replay(std::vector<std::byte> first);
   void Process(std::span<const std::byte> message);
-  void Loop(int number);
+  void Loop();
   void Tick();
 
   const Options options_;

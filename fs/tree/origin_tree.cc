@@ -1,12 +1,12 @@
 #include "fs/tree/origin_tree.h"
 
 #include <fmt/format.h>
-#include <pthread.h>
 
 #include <algorithm>
 #include <limits>
 #include <utility>
 
+#include "fetch/base/thread.h"
 #include "fs/tree/node_id.h"
 
 namespace modelfs::fs {
@@ -35,7 +35,7 @@ std::shared_ptr<Tree> Tree::Create(Options options) {
 
 OriginTree::OriginTree(Options options) : options_(std::move(options)) {
   for (const Source& source : options_.sources) MakeDirectory("", source.origin);
-  tick_ = std::jthread([this](const std::stop_token& stop) { Tick(stop); });
+  tick_ = StartThread("tick", [this] { Tick(); });
 }
 
 OriginTree::~OriginTree() {
@@ -46,8 +46,7 @@ OriginTree::~OriginTree() {
   waiting_changed_.NotifyAll();
 }
 
-void OriginTree::Tick(const std::stop_token&) {
-  pthread_setname_np(pthread_self(), "tick");
+void OriginTree::Tick() {
   MutexLock lock(mutex_);
   while (!stopping_) {
     if (waiting_.empty()) {

@@ -47,7 +47,7 @@ class OriginTree final : public Tree, public std::enable_shared_from_this<Origin
   static Node NodeOf(std::uint32_t serial, std::uint32_t index, const Directory::Item& item,
                      std::chrono::milliseconds valid_for);
   Node SourceNode(std::size_t index) const;
-  void Tick(const std::stop_token& stop);
+  void Tick();
 
   const Options options_;
   const std::chrono::system_clock::time_point created_ = std::chrono::system_clock::now();
