@@ -13,7 +13,8 @@ namespace {
 // Asks for one key: whether we may list at all, and whether anything is there.
 class S3Probe final : public S3Operation {
  public:
-  S3Probe(S3Uri uri, Done<void> done) : uri_(std::move(uri)), done_(std::move(done)) {}
+  S3Probe(S3Uri uri, std::string endpoint, Done<void> done)
+      : uri_(std::move(uri)), endpoint_(std::move(endpoint)), done_(std::move(done)) {}
 
   std::string Describe() const override {
     return fmt::format("LIST s3://{}/{}", uri_.bucket, Printable(uri_.prefix));
@@ -29,9 +30,10 @@ class S3Probe final : public S3Operation {
     if (!outcome || outcome->status != 200) return {};
     Result<S3ListPage> page = ParseS3ListPage(outcome->body);
     if (!page) {
-      return {.kind = kFail,
-              .error = {Errc::kInvalid, fmt::format("{}: the endpoint does not answer like S3: {}",
-                                                    Describe(), page.error().what)}};
+      return {
+          .kind = kFail,
+          .error = {Errc::kInvalid, fmt::format("{}: the endpoint {} does not answer like S3: {}",
+                                                Describe(), endpoint_, page.error().what)}};
     }
     if (page->objects.empty() && page->prefixes.empty() && !uri_.prefix.empty()) {
       return {.kind = kFail,
@@ -44,6 +46,7 @@ class S3Probe final : public S3Operation {
 
  private:
   const S3Uri uri_;
+  const std::string endpoint_;
   Done<void> done_;
 };
 
@@ -109,7 +112,9 @@ void S3Origin::Probe(std::chrono::milliseconds deadline, Done<void> done) {
   quick.max_attempts = 4;
   quick.patience = {};
   quick.deadline = options_.timer->Now() + deadline;
-  client_->Run(std::make_shared<S3Probe>(options_.uri, std::move(done)), quick);
+  std::string endpoint = source_.substr(source_.find('@') + 1);  // No bucket's name has one.
+  client_->Run(std::make_shared<S3Probe>(options_.uri, std::move(endpoint), std::move(done)),
+               quick);
 }
 
 }  // namespace modelfs::fetch
