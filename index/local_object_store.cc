@@ -35,13 +35,15 @@ void LocalObject::PrepareFiles() {
     data_fd_.store(files_->data.get(), std::memory_order_release);
   }
   if (!files_->direct) files_->direct = core_->tier.OpenDirect(digest_);
-  core_->db->MarkDirty(id_, chunks_.chunk_size(), [self = shared_from_this()](Result<void> marked) {
-    // Without an index the maps still tell all, so a failure there (it is noted) stops nothing.
-    if (!marked && marked.error().code == Errc::kCancelled) {
-      return self->FilesReady(std::move(marked));
-    }
-    self->FilesReady({});
-  });
+  core_->db->MarkDirty(id_, chunks_.chunk_size(),
+                       [self = shared_from_this()](const Result<void>& marked) {
+                         // Without an index the maps still tell all, so a failure there (it is
+                         // noted) stops nothing.
+                         if (!marked && marked.error().code == Errc::kCancelled) {
+                           return self->FilesReady(marked);
+                         }
+                         self->FilesReady({});
+                       });
 }
 
 void LocalObject::FilesReady(const Result<void>& made) {
