@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "fetch/origin_factory.h"
+#include "fs/daemon/log.h"
 #include "fs/daemon/source_check.h"
 #include "fs/daemon/status_report.h"
 
@@ -288,6 +289,7 @@ nlohmann::json App::Status() {
           {"uptime_seconds", uptime.count()},
           {"healthy", problem.empty()},
           {"problem", problem},
+          {"log", LogPathInUse(options_.daemon.control_socket)},
           {"cache", DescribeCache(options_.daemon, stats)},
           {"mounts", std::move(mounts)},
           {"jobs", jobs_->DescribeAll()}};

@@ -9,21 +9,28 @@
 namespace modelfs::fs {
 namespace {
 
-/// Adds the flag of `key`; its value goes into `target`, which must outlive the parsing.
+/// Adds the flag of `key`; its value goes into `target`, which must outlive the parsing. `seen`
+/// runs when the flag is there.
 template <class Target>
 CLI::Option* AddKey(CLI::App& command, const SettingKey<Target>& key, Target& target,
                     std::function<void()> seen) {
   using Type = SettingKey<Target>::Type;
   const std::string flag(key.flag);
-  const auto apply = [&key, &target, flag, seen](const std::string& text) {
-    if (auto ok = key.apply(text, target); !ok) throw CLI::ValidationError(flag, ok.error().what);
+  const auto apply = [&key, &target, seen](const std::string& text) {
+    static_cast<void>(key.apply(text, target));  // The check below let it pass.
     if (seen) seen();
   };
   if (key.type == Type::kSwitch) {
     return command.add_flag_callback(flag, [apply] { apply("true"); }, std::string(key.help));
   }
+  const std::function<std::string(const std::string&)> complaint = [&key](const std::string& text) {
+    Target scratch;
+    auto ok = key.apply(text, scratch);
+    return ok ? std::string() : ok.error().what;
+  };
   return command.add_option_function<std::string>(flag, apply, std::string(key.help))
-      ->type_name(std::string(key.value));
+      ->type_name(std::string(key.value))
+      ->check(complaint);
 }
 
 }  // namespace

@@ -20,7 +20,7 @@ namespace modelfs::fs {
 class SourceOptions {
  public:
   /// Adds the options to `command`; the values live as long as the returned object.
-  /// A bad value is CLI11's ValidationError, with the flag in front.
+  /// A bad value ends the parsing, with the flag in the message.
   static std::shared_ptr<SourceOptions> Define(CLI::App& command);
 
   /// The flags as settings: how to reach a source applies to all --source.

@@ -72,7 +72,7 @@ Result<std::string> ControlSocketPath(const stdfs::path& cache_directory, const 
   if (error) canonical = cache_directory.lexically_normal();
   std::string text = canonical.string();
   while (text.size() > 1 && text.ends_with('/')) text.pop_back();
-  const std::string path =
+  std::string path =
       (RuntimeDirectory(env) / fmt::format("{:016x}.sock", XXH3_64bits(text.data(), text.size())))
           .string();
   if (path.size() >= sizeof(sockaddr_un{}.sun_path)) {

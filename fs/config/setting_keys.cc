@@ -35,9 +35,10 @@ Result<Amount> SizeOrPercent(std::string_view text) {
     return Amount{.unit = Amount::Unit::kBytes, .value = *bytes};
   }
   std::uint64_t percent = 0;
-  const char* const end = text.data() + text.size() - 1;
-  const auto [rest, error] = std::from_chars(text.data(), end, percent);
-  if (error != std::errc{} || rest != end || percent < 1 || percent > 100) {
+  const std::string_view number = text.substr(0, text.size() - 1);
+  const auto [rest, error] = std::from_chars(number.data(), number.data() + number.size(), percent);
+  if (error != std::errc{} || rest != number.data() + number.size() || percent < 1 ||
+      percent > 100) {
     return Bad(fmt::format("'{}' is no share; write 1% to 100%, or a size such as 64MiB", text));
   }
   return Amount{.unit = Amount::Unit::kPercent, .value = percent};

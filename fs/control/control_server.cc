@@ -95,9 +95,8 @@ class Router {
 
   Answer Job(std::string_view number) {
     std::uint64_t id = 0;
-    const char* const end = number.data() + number.size();
-    const auto [rest, error] = std::from_chars(number.data(), end, id);
-    if (error != std::errc{} || rest != end) {
+    const auto [rest, error] = std::from_chars(number.data(), number.data() + number.size(), id);
+    if (error != std::errc{} || rest != number.data() + number.size()) {
       return Failure(Error{Errc::kInvalid, fmt::format("'{}' is no job number", number)});
     }
     auto job = api_.Job(id);

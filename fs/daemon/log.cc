@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace modelfs::fs {
 
@@ -14,6 +16,15 @@ void SetUpLog(std::string_view process, const std::string& level) {
   logger->set_pattern(fmt::format("%Y-%m-%dT%H:%M:%S.%e%z %l {}[%P] %v", process));
   logger->flush_on(spdlog::level::info);
   spdlog::set_default_logger(std::move(logger));
+}
+
+std::string LogPathInUse(const std::string& control_socket) {
+  std::string path = LogPath(control_socket);
+  struct stat ours;
+  struct stat file;
+  const bool same = ::fstat(STDERR_FILENO, &ours) == 0 && ::stat(path.c_str(), &file) == 0 &&
+                    ours.st_dev == file.st_dev && ours.st_ino == file.st_ino;
+  return same ? path : "";
 }
 
 std::string LogPath(const std::string& control_socket) {

@@ -10,6 +10,9 @@ namespace modelfs::fs {
 /// `level`: "trace", "debug", "info", "warn", "error"; others mean "info".
 void SetUpLog(std::string_view process, const std::string& level);
 
+/// LogPath(control_socket) if this process's stderr goes there, else "".
+std::string LogPathInUse(const std::string& control_socket);
+
 /// Where a daemon in the background writes its log: beside its control socket.
 std::string LogPath(const std::string& control_socket);
 

@@ -7,9 +7,11 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <compare>
-#include <cstdio>
+#include <cstdint>
 #include <fstream>
 #include <optional>
 #include <system_error>
@@ -29,11 +31,13 @@ struct KernelVersion {
   friend auto operator<=>(const KernelVersion&, const KernelVersion&) = default;
 };
 
+/// 0.0 when it is not "N.N..."
 KernelVersion ParseVersion(const std::string& release) {
   KernelVersion version;
-  // NOLINTNEXTLINE(bugprone-unchecked-string-to-number-conversion,cert-err34-c): zeros mean
-  // unknown.
-  if (std::sscanf(release.c_str(), "%d.%d", &version.major, &version.minor) != 2) return {};
+  const char* const end = release.data() + release.size();
+  const auto major = std::from_chars(release.data(), end, version.major);
+  if (major.ec != std::errc{} || major.ptr == end || *major.ptr != '.') return {};
+  if (std::from_chars(major.ptr + 1, end, version.minor).ec != std::errc{}) return {};
   return version;
 }
 
@@ -44,11 +48,11 @@ bool HasCapSysAdmin() {
   std::ifstream in("/proc/self/status");
   for (std::string line; std::getline(in, line);) {
     if (!line.starts_with("CapEff:")) continue;
-    try {
-      return ((std::stoull(line.substr(7), nullptr, 16) >> kCapSysAdmin) & 1) != 0;
-    } catch (const std::exception&) {
-      return false;
-    }
+    const std::size_t digits = line.find_first_of("0123456789abcdef", 7);
+    std::uint64_t capabilities = 0;
+    if (digits == std::string::npos) return false;
+    std::from_chars(line.data() + digits, line.data() + line.size(), capabilities, 16);
+    return ((capabilities >> kCapSysAdmin) & 1) != 0;
   }
   return false;
 }
@@ -165,19 +169,15 @@ Finding CheckUring(index::IoBackend wanted) {
 }
 
 Finding CheckPassthrough(const std::string& release) {
+  // Not a warning before a version uses it.
+  const std::string_view not_yet = "this version does not use it yet";
+  std::string what = "possible here";
   if (ParseVersion(release) < KernelVersion{6, 9}) {
-    return {kWarn, "passthrough",
-            "not possible before Linux 6.9; cached files are read through the "
-            "daemon",
-            "Linux 6.9 or newer"};
+    what = "not possible before Linux 6.9";
+  } else if (!HasCapSysAdmin()) {
+    what = "not possible without CAP_SYS_ADMIN";
   }
-  if (!HasCapSysAdmin()) {
-    return {kWarn, "passthrough",
-            "not possible without CAP_SYS_ADMIN; cached files are read through "
-            "the daemon",
-            "run the daemon as root"};
-  }
-  return {kOk, "passthrough", "possible here; this version does not use it yet", ""};
+  return {kOk, "passthrough", fmt::format("{}; {}", what, not_yet), ""};
 }
 
 Findings CheckMachine(const Environment& env, index::IoBackend wanted) {
