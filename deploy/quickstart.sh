@@ -102,6 +102,7 @@ mkdir -p "$work/origin/models/sample" "$mountpoint"
 model=$work/origin/models/sample/model.safetensors
 make_sample_model "$model"
 printf '{"model_type": "sample"}\n' >"$work/origin/models/sample/config.json"
+: >"$work/origin.out"
 build/bin/modelfs-origin --root "$work/origin" --port 0 --latency 20ms --total-rate 400Mbit/s >"$work/origin.out" 2>&1 &
 origin_pid=$!
 for ((i = 0; i < 100; i++)); do
