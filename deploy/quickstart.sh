@@ -80,7 +80,7 @@ timed() {
 
 seconds() { printf '%d.%02d s' $(($1 / 1000000)) $(($1 % 1000000 / 10000)); }
 mib_per_s() { printf '%d MiB/s' $((model_mib * 1000000 / ($1 > 0 ? $1 : 1))); }
-row() { printf '| %-46s | %10s | %12s | %-36s |\n' "$@"; }
+row() { printf '| %-46s | %10s | %12s | %-38s |\n' "$@"; }
 
 mount_it() {
   "$modelfs" mount --source "models=s3://models" --endpoint "$url" --anonymous --cache "$work/cache" "$mountpoint"
@@ -144,7 +144,7 @@ asked=$(status_of fetch_requests)
 
 say "what it cost"
 row "step" "time" "throughput" "note"
-row "----------------------------------------------" "---------:" "-----------:" "------------------------------------"
+row "----------------------------------------------" "---------:" "-----------:" "--------------------------------------"
 row "mount" "$(seconds "$mount_us")" "" "cold: nothing is here"
 row "ls -lR" "$(seconds "$list_us")" "" "no object is read"
 row "first tensor ($tensor_mib MiB) usable" "$(seconds "$first_us")" "" "$here_by_then of $model_mib MiB had arrived"
