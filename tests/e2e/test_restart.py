@@ -4,7 +4,11 @@ import shutil
 
 import pytest
 
-from harness.data import BIG_SIZE, compare
+from harness.data import BIG_SIZE, MIB, compare
+
+# What an unmount in the middle of a download may lose: eight connections, and of each a chunk that
+# was not whole yet and what the kernel had buffered for a reader slower than loopback.
+LOST_BY_UNMOUNT = 8 * (1 + 8) * MIB
 
 
 @pytest.mark.parametrize("io", ["auto", "threads"])
@@ -41,7 +45,7 @@ def test_a_half_read_file_is_fetched_to_its_end_only(modelfs, counted, big):
     second = modelfs.mount("big=s3://models/big", endpoint=counted.url)
     compare(second / "big" / "big.bin", big)
     second.wait_idle()
-    assert counted.received() <= 1.01 * BIG_SIZE
+    assert counted.received() <= 1.01 * BIG_SIZE + LOST_BY_UNMOUNT
     assert already >= half
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from harness import programs
 from harness.data import MIB, at_once, compare, random_file
+from harness.waiting import wait_for
 
 MANY = 3000
 
@@ -124,7 +125,8 @@ def test_extended_attributes_tell_source_and_state(tree, s3, bucket):
     assert read("size") == str(24 * MIB)
     assert read("cached") == "0"
     path.read_bytes()
-    assert read("cached") == str(24 * MIB)
+    # A reader has its bytes before the disk has.
+    wait_for(lambda: read("cached") == str(24 * MIB), "all bytes to be on disk")
     assert read("verified") in ("origin", "self", "no")
     with pytest.raises(OSError) as error:
         os.getxattr(path, "user.other")
