@@ -88,9 +88,12 @@ void LocalObject::Shutdown() {
   std::vector<ReadPiece> pieces;
   std::vector<Done<void>> whole;
   std::vector<std::move_only_function<void()>> queued;
+  // An origin that hangs holds our flights, and they hold us: whoever drops it last ends them.
+  std::shared_ptr<fetch::Origin> origin;
   {
     const MutexLock lock(mutex_);
     closed_ = true;
+    origin = std::move(origin_);
     queued.swap(queued_);
     whole.swap(whole_waiters_);
     for (auto& wishes : wishes_) wishes.clear();
