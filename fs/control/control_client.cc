@@ -32,6 +32,10 @@ Error CurlError(CURLcode code, const std::string& socket, const char* method,
       return {Errc::kNotFound, fmt::format("no modelfs daemon answers on '{}'", socket)};
     case CURLE_OPERATION_TIMEDOUT:
       return {Errc::kTimeout, fmt::format("{}: the daemon did not answer in time", what)};
+    case CURLE_RECV_ERROR:
+    case CURLE_SEND_ERROR:
+    case CURLE_GOT_NOTHING:
+      return {Errc::kCancelled, fmt::format("{}: the daemon ended before it answered", what)};
     default: return {Errc::kIo, fmt::format("{}: {}", what, curl_easy_strerror(code))};
   }
 }

@@ -170,7 +170,8 @@ std::optional<Result<void>> AskOwner(const DaemonSpec& daemon, const MountSpec& 
   ControlClient client(recorded ? owner->control_socket : daemon.control_socket);
   if (!client.Status()) return std::nullopt;
   auto added = client.AddMount(mount);
-  if (!added && added.error().code == Errc::kCancelled) return std::nullopt;  // It is ending.
+  // Whatever it said, a daemon that is ending or gone is not the one that refused.
+  if (!added && (added.error().code == Errc::kCancelled || !client.Status())) return std::nullopt;
   return added;
 }
 
