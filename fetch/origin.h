@@ -62,8 +62,8 @@ class BodySink {
 /// Threads: all methods may be called from any thread and return at once; completions run on one of
 /// the origin's own threads, exactly once, with no lock held, and must not wait.
 /// Lifetime: destroying an origin makes what is in flight complete with kCancelled, soon and on the
-/// same threads: a completion may run after the destructor has returned (it may itself drop the last
-/// reference), but none after the FetchContext's.
+/// same threads: a completion may run after the destructor has returned (it may itself drop the
+/// last reference), but none after the FetchContext's.
 class Origin {
  public:
   virtual ~Origin() = default;

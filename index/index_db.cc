@@ -7,6 +7,7 @@
 
 #include "fetch/base/thread.h"
 #include "index/index_record.h"
+#include "index/index_table.h"
 
 namespace modelfs::index {
 namespace {
@@ -16,59 +17,6 @@ using Table = LmdbStore::Table;
 constexpr std::uint64_t kFormat = 1;
 constexpr std::size_t kBatch = 64;
 constexpr std::chrono::milliseconds kBatchTime{100};
-
-MDB_val Val(const void* data, std::size_t size) { return {size, const_cast<void*>(data)}; }
-MDB_val Val(std::string_view text) { return Val(text.data(), text.size()); }
-
-std::span<const std::byte> Bytes(const MDB_val& v) {
-  return {static_cast<const std::byte*>(v.mv_data), v.mv_size};
-}
-
-int GetNumber(MDB_txn* txn, MDB_dbi meta, std::string_view name, std::uint64_t& number) {
-  MDB_val key = Val(name);
-  MDB_val value{};
-  if (const int rc = mdb_get(txn, meta, &key, &value); rc != 0) return rc;
-  if (value.mv_size != sizeof number) return MDB_CORRUPTED;
-  std::memcpy(&number, value.mv_data, sizeof number);
-  return 0;
-}
-
-int PutNumber(MDB_txn* txn, MDB_dbi meta, std::string_view name, std::uint64_t number) {
-  MDB_val key = Val(name);
-  MDB_val value = Val(&number, sizeof number);
-  return mdb_put(txn, meta, &key, &value, 0);
-}
-
-int GetGroup(MDB_txn* txn, MDB_dbi chunks, std::uint64_t serial, std::uint64_t group,
-             ChunkGroup& out) {
-  const auto key_bytes = GroupKey(serial, group);
-  MDB_val key = Val(key_bytes.data(), key_bytes.size());
-  MDB_val value{};
-  if (const int rc = mdb_get(txn, chunks, &key, &value); rc != 0) return rc;
-  if (value.mv_size != sizeof out) return MDB_CORRUPTED;
-  std::memcpy(&out, value.mv_data, sizeof out);
-  return 0;
-}
-
-int PutGroup(MDB_txn* txn, MDB_dbi chunks, std::uint64_t serial, std::uint64_t group,
-             const ChunkGroup& in) {
-  const auto key_bytes = GroupKey(serial, group);
-  MDB_val key = Val(key_bytes.data(), key_bytes.size());
-  MDB_val value = Val(&in, sizeof in);
-  return mdb_put(txn, chunks, &key, &value, 0);
-}
-
-std::uint64_t ChunkBytes(const ObjectRecord& record, std::uint64_t index) {
-  const std::uint64_t begin = index * record.chunk_size_bytes;
-  if (begin >= record.id.size_bytes) return 0;
-  return std::min(record.chunk_size_bytes, record.id.size_bytes - begin);
-}
-
-std::int64_t Now() {
-  return std::chrono::duration_cast<std::chrono::seconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 }  // namespace
 
@@ -306,147 +254,6 @@ void IndexDb::Commit(std::deque<Change>& batch) {
   for (Change& change : batch) {
     if (change.done) change.done(written);
   }
-}
-
-int IndexDb::Apply(MDB_txn* txn, const Change& change) {
-  switch (change.kind) {
-    case Change::Kind::kDirty:
-    case Change::Kind::kClean:
-    case Change::Kind::kVerified:
-    case Change::Kind::kTouch: return ApplyToObject(txn, change);
-    case Change::Kind::kPut:
-    case Change::Kind::kDrop: return ApplyChunk(txn, change);
-    case Change::Kind::kReplace: return ApplyReplace(txn, change);
-    case Change::Kind::kRemove: {
-      ObjectRecord record;
-      const int found = GetObject(txn, change.digest, record);
-      if (found != 0) return found == MDB_NOTFOUND ? 0 : found;
-      if (const int rc = RemoveChunks(txn, record.serial); rc != 0) return rc;
-      MDB_val key = Val(change.digest);
-      return mdb_del(txn, store_->table(Table::kObjects), &key, nullptr);
-    }
-    case Change::Kind::kBuilt: return PutNumber(txn, store_->table(Table::kMeta), "built", 1);
-    case Change::Kind::kFlush: return 0;
-  }
-  return 0;
-}
-
-int IndexDb::ApplyToObject(MDB_txn* txn, const Change& change) {
-  ObjectRecord record;
-  int rc = GetObject(txn, change.digest, record);
-  if (rc == MDB_NOTFOUND) {
-    if (change.kind != Change::Kind::kDirty) return 0;
-    record.id = change.id;
-    record.chunk_size_bytes = change.number;
-    rc = NextSerial(txn, record.serial);
-  }
-  if (rc != 0) return rc;
-  switch (change.kind) {
-    case Change::Kind::kDirty: record.dirty = true; break;
-    case Change::Kind::kClean: record.dirty = false; break;
-    case Change::Kind::kVerified: record.verified = static_cast<Verified>(change.number); break;
-    default: break;
-  }
-  record.last_use = Now();
-  return PutObject(txn, change.digest, record);
-}
-
-int IndexDb::ApplyChunk(MDB_txn* txn, const Change& change) {
-  ObjectRecord record;
-  int rc = GetObject(txn, change.digest, record);
-  if (rc != 0) return rc == MDB_NOTFOUND ? 0 : rc;
-  ChunkGroup group;
-  const std::uint64_t number = change.number / ChunkGroup::kChunks;
-  rc = GetGroup(txn, store_->table(Table::kChunks), record.serial, number, group);
-  if (rc != 0 && rc != MDB_NOTFOUND) return rc;
-  const std::uint64_t place = change.number % ChunkGroup::kChunks;
-  const std::uint64_t bit = std::uint64_t{1} << place;
-  const bool was = (group.present & bit) != 0;
-  const bool is = change.kind == Change::Kind::kPut;
-  group.present = is ? group.present | bit : group.present & ~bit;
-  group.hashes[place] = is ? change.hash : 0;
-  rc = PutGroup(txn, store_->table(Table::kChunks), record.serial, number, group);
-  if (rc != 0 || was == is) return rc;
-  const std::uint64_t bytes = ChunkBytes(record, change.number);
-  record.present_chunks += is ? 1 : std::uint64_t(-1);
-  record.present_bytes += is ? bytes : std::uint64_t(0) - bytes;
-  if (!is) record.verified = Verified::kNo;
-  return PutObject(txn, change.digest, record);
-}
-
-int IndexDb::ApplyReplace(MDB_txn* txn, const Change& change) {
-  ObjectRecord record;
-  int rc = GetObject(txn, change.digest, record);
-  if (rc == MDB_NOTFOUND) {
-    record.last_use = Now();
-    rc = NextSerial(txn, record.serial);
-  } else if (rc == 0) {
-    rc = RemoveChunks(txn, record.serial);
-  }
-  if (rc != 0) return rc;
-  record.id = change.id;
-  record.chunk_size_bytes = change.number;
-  record.dirty = false;
-  if (change.chunks.size() != record.present_chunks) record.verified = Verified::kNo;
-  record.present_chunks = change.chunks.size();
-  record.present_bytes = 0;
-  for (std::size_t i = 0; i < change.chunks.size();) {
-    const std::uint64_t number = change.chunks[i].index / ChunkGroup::kChunks;
-    ChunkGroup group;
-    for (; i < change.chunks.size() && change.chunks[i].index / ChunkGroup::kChunks == number;
-         ++i) {
-      const std::uint64_t place = change.chunks[i].index % ChunkGroup::kChunks;
-      group.present |= std::uint64_t{1} << place;
-      group.hashes[place] = change.chunks[i].hash;
-      record.present_bytes += ChunkBytes(record, change.chunks[i].index);
-    }
-    rc = PutGroup(txn, store_->table(Table::kChunks), record.serial, number, group);
-    if (rc != 0) return rc;
-  }
-  return PutObject(txn, change.digest, record);
-}
-
-int IndexDb::RemoveChunks(MDB_txn* txn, std::uint64_t serial) {
-  MDB_cursor* raw = nullptr;
-  if (const int rc = mdb_cursor_open(txn, store_->table(Table::kChunks), &raw); rc != 0) return rc;
-  const LmdbCursor cursor(raw);
-  const auto first = GroupKey(serial, 0);
-  for (;;) {
-    MDB_val key = Val(first.data(), first.size());
-    MDB_val value{};
-    int rc = mdb_cursor_get(raw, &key, &value, MDB_SET_RANGE);
-    if (rc == MDB_NOTFOUND) return 0;
-    if (rc != 0) return rc;
-    if (key.mv_size != first.size() || std::memcmp(key.mv_data, first.data(), 8) != 0) return 0;
-    rc = mdb_cursor_del(raw, 0);
-    if (rc != 0) return rc;
-  }
-}
-
-int IndexDb::NextSerial(MDB_txn* txn, std::uint64_t& serial) {
-  std::uint64_t last = 0;
-  const MDB_dbi meta = store_->table(Table::kMeta);
-  const int rc = GetNumber(txn, meta, "serial", last);
-  if (rc != 0 && rc != MDB_NOTFOUND) return rc;
-  serial = last + 1;
-  return PutNumber(txn, meta, "serial", serial);
-}
-
-int IndexDb::GetObject(MDB_txn* txn, const std::string& digest, ObjectRecord& record) const {
-  MDB_val key = Val(digest);
-  MDB_val value{};
-  if (const int rc = mdb_get(txn, store_->table(Table::kObjects), &key, &value); rc != 0) return rc;
-  auto decoded = DecodeObject(Bytes(value));
-  if (!decoded) return MDB_CORRUPTED;
-  record = std::move(*decoded);
-  return 0;
-}
-
-int IndexDb::PutObject(MDB_txn* txn, const std::string& digest, const ObjectRecord& record) {
-  const std::vector<std::byte> bytes = EncodeObject(record);
-  MDB_val key = Val(digest);
-  MDB_val value = Val(bytes.data(), bytes.size());
-  return mdb_put(txn, store_->table(Table::kObjects), &key, &value, 0);
 }
 
 }  // namespace modelfs::index

@@ -37,7 +37,7 @@ struct HttpRequest {
 struct HttpResponse {
   int status = 0;
   std::vector<std::pair<std::string, std::string>> headers;  ///< Names in lower case.
-  std::string body;                                           ///< Empty when a handler took it.
+  std::string body;                                          ///< Empty when a handler took it.
   std::chrono::microseconds time_to_first_byte{0};
   std::string_view Header(std::string_view lower_case_name) const;  ///< "" when absent.
 };

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <spdlog/spdlog.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -185,12 +186,25 @@ int Worker::End() {
   return 0;
 }
 
+namespace {
+
+/// An object that is open holds two or three descriptors; the usual limit of 1024 is soon reached.
+void RaiseDescriptorLimit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) spdlog::warn("worker.descriptor_limit_kept");
+}
+
+}  // namespace
+
 int RunWorker(int broker_fd) {
   const sigset_t set = WatchedSignals();
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   if (::fcntl(broker_fd, F_SETFD, FD_CLOEXEC) != 0) return 2;
   SetUpLog("worker", "info");
+  RaiseDescriptorLimit();
   Worker worker{BrokerChannel(Fd(broker_fd))};
   return worker.Run();
 }

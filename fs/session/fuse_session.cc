@@ -63,6 +63,7 @@ Result<void> FuseSession::Begin(Fd device) {
   fuse_args args = FUSE_ARGS_INIT(1, argv);
   const fuse_lowlevel_ops& table = Operations::Table();
   core_->session.reset(fuse_session_new(&args, &table, sizeof table, core_->operations.get()));
+  fuse_opt_free_args(&args);  // libfuse has replaced them by a copy of its own.
   if (!core_->session) return Fail(Errc::kIo, "fuse_session_new: libfuse refused its options");
   fuse_custom_io io{};
   io.read = ReadHook;

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <filesystem>
+#include <span>
 #include <utility>
 
 namespace modelfs::test {
@@ -46,9 +46,8 @@ std::shared_ptr<FakeOrigin> FakeHost::Of(const std::string& folder) {
 }
 
 Result<void> FakeHost::Put(const std::string& folder, const std::string& name, std::string bytes) {
-  std::vector<std::byte> content(bytes.size());
-  std::memcpy(content.data(), bytes.data(), bytes.size());
-  Of(folder)->Put(name, std::move(content));
+  const auto content = std::as_bytes(std::span(bytes));
+  Of(folder)->Put(name, {content.begin(), content.end()});
   return {};
 }
 

@@ -222,8 +222,8 @@ Result<void> WaitForHttp(std::uint16_t port, const std::string& path,
     if (Clock::now() >= deadline) {
       return Fail(Errc::kTimeout, fmt::format("nobody answers at 127.0.0.1:{}", port));
     }
-    // Another process: there is no condition to wait on.
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    // Another process: there is no condition to wait on, only to ask again.
+    static_cast<void>(::poll(nullptr, 0, 20));
   }
   return {};
 }

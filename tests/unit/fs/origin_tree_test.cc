@@ -183,6 +183,7 @@ TEST(DirectoryTest, ServesTheOldListingWhenTheOriginHangs) {
   EXPECT_EQ(answers, 1);
   EXPECT_FALSE(directory->ExpireWaiters(later + std::chrono::seconds(3)));
   EXPECT_EQ(answers, 2);
+  EXPECT_TRUE(origin->Answer(fetch::Listing{})) << "late, and still taken";
 }
 
 TEST_F(OriginTreeTest, GivesNoNodeForANumberNeverGivenOut) {

@@ -8,59 +8,18 @@
 #include "tests/support/embedded_origin.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/test_certificate.h"
+#include "tests/unit/fetch/http/curl_transport_fixture.h"
 #include "tests/unit/fetch/http/socket_server.h"
 
 namespace modelfs::test {
 namespace {
 
-using fetch::BodyHandler;
-using fetch::CurlTransport;
-using fetch::HttpRequest;
-using fetch::HttpResponse;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using testing::HasSubstr;
 
 constexpr std::string_view kHello =
     "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nETag: \"x\"\r\n\r\nhello";
-
-/// Keeps a streamed body, or refuses it, or has enough at some point.
-class Collector final : public BodyHandler {
- public:
-  bool OnHeaders(const HttpResponse& head) override {
-    status = head.status;
-    return take;
-  }
-  bool OnBody(std::span<const std::byte> bytes) override {
-    text.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    if (on_body) on_body();
-    return text.size() < limit;
-  }
-  std::function<void()> on_body;
-  bool take = true;
-  std::size_t limit = ~std::size_t{0};
-  int status = 0;
-  std::string text;
-};
-
-class CurlTransportTest : public testing::Test {
- protected:
-  static HttpRequest To(std::string url) {
-    HttpRequest request;
-    request.url = std::move(url);
-    return request;
-  }
-  Result<HttpResponse> Send(HttpRequest request, std::shared_ptr<BodyHandler> handler = nullptr) {
-    Await<HttpResponse> answer;
-    transport_->Send(std::move(request), std::move(handler), answer.done());
-    auto result = answer.Wait();
-    EXPECT_LE(answer.calls(), 1);
-    return result;
-  }
-
-  std::unique_ptr<CurlTransport> transport_ =
-      std::make_unique<CurlTransport>(CurlTransport::Options{.threads = 2});
-};
 
 TEST_F(CurlTransportTest, SendsExactlyWhatItIsGiven) {
   Await<std::string> seen;
@@ -402,63 +361,6 @@ TEST_F(CurlTransportTest, CarriesManyRequestsAtOnce) {
     EXPECT_EQ(response->body, "hello");
   }
   EXPECT_LE(server.connections(), 128);
-}
-
-class CurlTransportTlsTest : public CurlTransportTest {
- protected:
-  void SetUp() override {
-    auto server = EmbeddedOrigin::Start({.certificate_pem = certificate_.certificate_pem,
-                                         .private_key_pem = certificate_.private_key_pem});
-    ASSERT_TRUE(server) << server.error().what;
-    server_ = std::move(*server);
-  }
-  const TestCertificate certificate_ = TestCertificate::Make();
-  TempDir dir_;
-  std::unique_ptr<EmbeddedOrigin> server_;
-};
-
-TEST_F(CurlTransportTlsTest, TrustsTheGivenBundle) {
-  HttpRequest request = To(server_->Url() + "/");
-  request.ca_bundle = dir_.Write("ca.pem", certificate_.certificate_pem);
-  const auto response = Send(request);
-  ASSERT_TRUE(response) << response.error().what;
-  EXPECT_EQ(response->status, 200);
-}
-
-TEST_F(CurlTransportTlsTest, NamesTheHostOfACertificateThatItDoesNotTrust) {
-  const auto response = Send(To(server_->Url() + "/"));
-  ASSERT_FALSE(response);
-  EXPECT_EQ(response.error().code, Errc::kDenied);
-  EXPECT_THAT(response.error().what, HasSubstr("certificate of host 127.0.0.1"));
-  EXPECT_THAT(response.error().what, HasSubstr("ca_bundle"));
-}
-
-TEST_F(CurlTransportTlsTest, DoesNotReuseATrustedConnectionForWhoDoesNotTrust) {
-  HttpRequest request = To(server_->Url() + "/");
-  request.ca_bundle = dir_.Write("ca.pem", certificate_.certificate_pem);
-  ASSERT_TRUE(Send(request));
-  request.ca_bundle.clear();
-  EXPECT_EQ(Send(request).error().code, Errc::kDenied);
-}
-
-TEST_F(CurlTransportTlsTest, SaysThatTheBundleCannotBeUsed) {
-  HttpRequest request = To(server_->Url() + "/");
-  request.ca_bundle = (dir_.path() / "absent.pem").string();
-  const auto response = Send(request);
-  ASSERT_FALSE(response);
-  EXPECT_EQ(response.error().code, Errc::kInvalid);
-  EXPECT_THAT(response.error().what, HasSubstr("absent.pem"));
-}
-
-TEST_F(CurlTransportTest, SaysThatThereIsNoTls) {
-  SocketServer server([](Peer& peer, int) {
-    peer.Send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
-    peer.WaitForClose();
-  });
-  const auto response = Send(To("https" + server.Url().substr(4)));
-  ASSERT_FALSE(response);
-  EXPECT_EQ(response.error().code, Errc::kInvalid);
-  EXPECT_THAT(response.error().what, HasSubstr("does not speak TLS"));
 }
 
 }  // namespace
