@@ -175,6 +175,7 @@ void App::LetGo(Served served) {
 std::vector<std::string> App::Mountpoints() const {
   std::vector<std::string> mountpoints;
   MutexLock lock(mutex_);
+  mountpoints.reserve(mounts_.size());
   for (const auto& [id, served] : mounts_) mountpoints.push_back(served.spec.mountpoint);
   return mountpoints;
 }

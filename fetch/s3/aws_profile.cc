@@ -85,7 +85,7 @@ Result<Sections> ParseIni(std::string_view text, std::string_view file) {
     const std::string key = Lower(Trim(line.substr(0, equals)));
     const std::string_view value = WithoutComment(Trim(line.substr(equals + 1)));
     if (indented && !parent.empty()) {
-      (*section)[parent + "." + key] = value;
+      (*section)[fmt::format("{}.{}", parent, key)] = value;
     } else {
       parent = value.empty() ? key : "";
       (*section)[key] = value;

@@ -44,7 +44,9 @@ Result<S3ListPage> ParseS3ListPage(std::string_view xml) {
   }
   const bool encoded = ChildText(root, "EncodingType") == "url";
   const Plus plus = encoded ? GuessPlus(root) : Plus::kPlus;
-  const auto decode = [&](std::string text) { return encoded ? PercentDecode(text, plus) : text; };
+  const auto decode = [&](const std::string& text) {
+    return encoded ? PercentDecode(text, plus) : text;
+  };
 
   S3ListPage page;
   for (const pugi::xml_node& child : root.children()) {

@@ -54,7 +54,7 @@ S3Verdict S3Lister::Judge(const Result<HttpResponse>& outcome) {
   unreadable_pages_ = 0;
   const bool truncated = page->truncated;
   token_ = page->next_token;
-  Take(std::move(*page));
+  Take(*page);
   return {.kind = truncated ? S3Verdict::Kind::kContinue : S3Verdict::Kind::kSuccess};
 }
 
@@ -68,7 +68,7 @@ void S3Lister::AddDirectory(std::string_view name) {
   entries_.push_back({.name = std::string(name), .kind = Entry::Kind::kDirectory});
 }
 
-void S3Lister::Take(S3ListPage page) {
+void S3Lister::Take(const S3ListPage& page) {
   const auto below = [this](std::string_view key) {
     return key.starts_with(prefix_) ? key.substr(prefix_.size()) : std::string_view();
   };
@@ -80,7 +80,7 @@ void S3Lister::Take(S3ListPage page) {
       AddDirectory(name.substr(0, name.find('/')));
     }
   }
-  for (S3ListPage::Object& object : page.objects) {
+  for (const S3ListPage::Object& object : page.objects) {
     if (object.key == prefix_) continue;  // The directory's marker.
     const std::string_view name = below(object.key);
     if (name.empty() || name.front() == '/') {

@@ -28,7 +28,7 @@ class S3Lister final : public S3Operation, public std::enable_shared_from_this<S
   void Finish(Result<void> result) override;
 
  private:
-  void Take(S3ListPage page);
+  void Take(const S3ListPage& page);
   void AddDirectory(std::string_view name);
   void Skip(std::string_view key);
 

@@ -91,7 +91,8 @@ bool IsCommand(std::string_view word) {
 }
 
 int UsageError(Io& io, const std::string& command, const std::string& what) {
-  io.err << fmt::format("{}: {}\nTry '{} --help'.", command, Printable(what), command) << std::endl;
+  io.err << fmt::format("{}: {}\nTry '{} --help'.", command, Printable(what), command) << '\n'
+         << std::flush;
   return kExitUsage;
 }
 

@@ -5,7 +5,7 @@
 namespace modelfs::fs {
 
 int CommandContext::Complain(int exit_code, std::string_view what) const {
-  io.err << "modelfs " << name << ": " << Printable(std::string(what)) << std::endl;
+  io.err << "modelfs " << name << ": " << Printable(std::string(what)) << '\n' << std::flush;
   return exit_code;
 }
 

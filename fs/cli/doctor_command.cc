@@ -23,7 +23,8 @@ class Report {
   void Add(const Finding& finding) {
     io_.out << fmt::format("{:<5} {:<12} {}{}{}", ToString(finding.level), finding.subject,
                            finding.what, finding.mend.empty() ? "" : "; mend: ", finding.mend)
-            << std::endl;
+            << '\n'
+            << std::flush;
     failures_ += finding.level == Finding::Level::kFail ? 1 : 0;
     warnings_ += finding.level == Finding::Level::kWarn ? 1 : 0;
   }
@@ -32,9 +33,10 @@ class Report {
   }
   int Finish() {
     if (failures_ + warnings_ == 0) {
-      io_.out << "All is well." << std::endl;
+      io_.out << "All is well." << '\n' << std::flush;
     } else {
-      io_.out << fmt::format("Failed: {}, warnings: {}.", failures_, warnings_) << std::endl;
+      io_.out << fmt::format("Failed: {}, warnings: {}.", failures_, warnings_) << '\n'
+              << std::flush;
     }
     return failures_ == 0 ? kExitDone : kExitFailed;
   }

@@ -20,7 +20,7 @@ class Display {
  public:
   explicit Display(const CommandContext& context) : context_(context), io_(context.io) {}
   ~Display() {
-    if (drawn_) io_.out << std::endl;
+    if (drawn_) io_.out << '\n' << std::flush;
   }
   Display(const Display&) = delete;
   Display& operator=(const Display&) = delete;
@@ -32,7 +32,7 @@ class Display {
       io_.out << '\r' << progress.Bar(io_.columns) << "\x1b[K" << std::flush;
       drawn_ = true;
     } else if (last || now >= next_plain_line_) {
-      io_.out << context_.name << ": " << progress.Text() << std::endl;
+      io_.out << context_.name << ": " << progress.Text() << '\n' << std::flush;
       next_plain_line_ = now + kPlainLineEvery;
     }
   }

@@ -31,7 +31,7 @@ int Status(const StatusOptions& options, const CommandContext& context) {
   bool first = true;
   for (const auto& daemon : daemons) {
     if (options.json) {
-      context.io.out << Dump(daemon.status) << std::endl;
+      context.io.out << Dump(daemon.status) << '\n' << std::flush;
     } else {
       context.io.out << (first ? "" : "\n") << StatusText(daemon.status, only) << std::flush;
     }

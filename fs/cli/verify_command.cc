@@ -25,14 +25,15 @@ std::uint64_t Report(const json& report, const DaemonPaths& target, const Comman
   const std::uint64_t bad = NumberField(report, "bad_chunks");
   for (const auto& line : ChildField(report, "bad")) {
     if (!line.is_string()) continue;
-    context.io.out << "damaged: " << Printable(line.get<std::string>()) << std::endl;
+    context.io.out << "damaged: " << Printable(line.get<std::string>()) << '\n' << std::flush;
   }
   context.io.out << fmt::format("{}: {}: {} objects, {} chunks, {} checked: {}", context.name,
                                 target.cache_directory, NumberField(report, "objects"),
                                 NumberField(report, "chunks"),
                                 FormatSize(NumberField(report, "bytes")),
                                 bad == 0 ? "all good" : fmt::format("{} damaged", bad))
-                 << std::endl;
+                 << '\n'
+                 << std::flush;
   return bad;
 }
 

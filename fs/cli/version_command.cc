@@ -6,7 +6,7 @@ namespace modelfs::fs {
 
 CommandBody DefineVersion(CLI::App& /*command*/) {
   return [](const CommandContext& context) {
-    context.io.out << "modelfs " MODELFS_VERSION << std::endl;
+    context.io.out << "modelfs " MODELFS_VERSION << '\n' << std::flush;
     return kExitDone;
   };
 }
