@@ -13,7 +13,7 @@ namespace {
 /// runs when the flag is there.
 template <class Target>
 CLI::Option* AddKey(CLI::App& command, const SettingKey<Target>& key, Target& target,
-                    std::function<void()> seen) {
+                    const std::function<void()>& seen) {
   using Type = SettingKey<Target>::Type;
   const std::string flag(key.flag);
   const auto apply = [&key, &target, seen](const std::string& text) {
