@@ -47,21 +47,23 @@ std::optional<BrokerMessage> BrokerClient::Next() {
     spdlog::error("worker.bad_broker_message error=\"{}\"", message.error().what);
     return std::nullopt;
   }
-  if (!message || !message->has_value()) {
+  std::optional<BrokerMessage> received;
+  if (message) received = *std::move(message);
+  if (!received) {
     MutexLock lock(mutex_);
     connected_ = false;
     answered_.NotifyAll();
     return std::nullopt;
   }
-  if (auto* mounted = std::get_if<MountedMessage>(&**message)) {
+  if (auto* mounted = std::get_if<MountedMessage>(&*received)) {
     Resolve(mounted->request, std::move(*mounted));
     return std::nullopt;
   }
-  if (auto* failed = std::get_if<FailedMessage>(&**message)) {
+  if (auto* failed = std::get_if<FailedMessage>(&*received)) {
     Resolve(failed->request, std::unexpected(std::move(failed->error)));
     return std::nullopt;
   }
-  return *std::move(message);
+  return received;
 }
 
 void BrokerClient::Resolve(std::uint64_t request, Answer answer) {

@@ -63,7 +63,7 @@ void Drain(int fd, std::string& out) {
   }
 }
 
-std::string Trim(std::string text) {
+std::string Trim(const std::string& text) {
   const std::size_t begin = text.find_first_not_of(" \t\r\n");
   if (begin == std::string::npos) return "";
   return text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
@@ -87,6 +87,7 @@ Result<ProgramResult> RunProgram(const std::vector<std::string>& argv, int inher
   const Fd from_child(ends[0]);
   Fd to_parent(ends[1]);
   std::vector<char*> arguments;
+  arguments.reserve(argv.size() + 1);
   for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
   std::string environment = variable;
@@ -96,6 +97,7 @@ Result<ProgramResult> RunProgram(const std::vector<std::string>& argv, int inher
   if (child == 0) {
     ResetSignals();
     const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0) ::_exit(127);
     ::dup2(null, STDIN_FILENO);
     ::dup2(null, STDOUT_FILENO);
     ::dup2(to_parent.get(), STDERR_FILENO);

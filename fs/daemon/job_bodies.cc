@@ -26,12 +26,12 @@ std::unexpected<Error> Cancelled() {
   return Fail(Errc::kCancelled, "the daemon ended before the job did");
 }
 
-Result<std::vector<File>> FindFiles(const State& state, std::vector<JobTarget> targets) {
+Result<std::vector<File>> FindFiles(const State& state, const std::vector<JobTarget>& targets) {
   std::vector<File> files;
-  for (JobTarget& target : targets) {
+  for (const JobTarget& target : targets) {
     // Filled by a completion that may come after the job was cancelled.
     auto found = std::make_shared<std::vector<WalkedFile>>();
-    Walk(target.tree, std::move(target.path), [state, found](Result<std::vector<WalkedFile>> all) {
+    Walk(target.tree, target.path, [state, found](Result<std::vector<WalkedFile>> all) {
       Result<void> result;
       if (all) {
         *found = *std::move(all);
@@ -139,8 +139,8 @@ Result<void> VerifyDownloads(const State& state, index::Cache& cache,
 }  // namespace
 
 Result<void> RunWarm(const State& state, const std::shared_ptr<index::Cache>& cache,
-                     std::vector<JobTarget> targets) {
-  auto files = FindFiles(state, std::move(targets));
+                     const std::vector<JobTarget>& targets) {
+  auto files = FindFiles(state, targets);
   if (!files) return std::unexpected(files.error());
   std::uint64_t bytes = 0;
   for (const File& file : *files) bytes += file.found.size_bytes;
@@ -151,7 +151,7 @@ Result<void> RunWarm(const State& state, const std::shared_ptr<index::Cache>& ca
 }
 
 Result<void> RunVerify(const State& state, const std::shared_ptr<index::Cache>& cache,
-                       std::vector<JobTarget> targets) {
+                       const std::vector<JobTarget>& targets) {
   std::vector<fetch::ObjectId> ids;
   std::uint64_t bytes = 0;
   const bool everything = targets.empty();
@@ -160,7 +160,7 @@ Result<void> RunVerify(const State& state, const std::shared_ptr<index::Cache>& 
     bytes = stats.cached_bytes;
     state->SetTotals(stats.objects, bytes);
   } else {
-    auto files = FindFiles(state, std::move(targets));
+    auto files = FindFiles(state, targets);
     if (!files) return std::unexpected(files.error());
     auto found = Identities(*files);
     if (!found) return std::unexpected(found.error());

@@ -53,7 +53,8 @@ class Jobs {
     std::jthread thread;
   };
   using Body = Result<void> (*)(const std::shared_ptr<JobState>&,
-                                const std::shared_ptr<index::Cache>&, std::vector<JobTarget>);
+                                const std::shared_ptr<index::Cache>&,
+                                const std::vector<JobTarget>&);
   Result<std::uint64_t> Start(JobState::Kind kind, std::vector<JobTarget> targets, Body body)
       EXCLUDES(mutex_);
   void ForgetOld() REQUIRES(mutex_);

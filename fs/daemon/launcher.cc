@@ -105,6 +105,7 @@ void CloseAllBut(std::array<int, 2> kept) {
   ::umask(077);
   if (::chdir("/") != 0) ::_exit(1);
   const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (null < 0) ::_exit(1);
   ::dup2(null, STDIN_FILENO);
   ::dup2(log.get(), STDOUT_FILENO);
   ::dup2(log.Release(), STDERR_FILENO);
@@ -191,11 +192,11 @@ Result<void> LaunchMount(const DaemonSpec& daemon, const MountSpec& wanted, Laun
 
   const auto until = Clock::now() + kJoinLimit;
   for (;;) {
-    auto lock = OwnerLock::TryAcquire(daemon.cache_directory);
-    if (!lock) return std::unexpected(lock.error());
-    if (*lock) {
-      return mode == LaunchMode::kBackground ? StartInBackground(daemon, mount, **std::move(lock))
-                                             : RunInForeground(daemon, mount, **std::move(lock));
+    auto acquired = OwnerLock::TryAcquire(daemon.cache_directory);
+    if (!acquired) return std::unexpected(acquired.error());
+    if (std::optional<OwnerLock> lock = *std::move(acquired)) {
+      return mode == LaunchMode::kBackground ? StartInBackground(daemon, mount, *std::move(lock))
+                                             : RunInForeground(daemon, mount, *std::move(lock));
     }
     if (auto answer = AskOwner(daemon, mount)) {
       if (!*answer || mode == LaunchMode::kBackground) return *std::move(answer);

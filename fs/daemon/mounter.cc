@@ -43,7 +43,8 @@ Result<Fd> MountDirectly(const MountSpec& spec) {
       fmt::format("fd={},rootmode=40000,user_id={},group_id={},default_permissions,max_read={}{}",
                   device->get(), ::geteuid(), ::getegid(), kMaxReadBytes,
                   spec.allow_other ? ",allow_other" : "");
-  if (::mount("modelfs", spec.mountpoint.c_str(), kFsType.data(), MS_RDONLY | MS_NOSUID | MS_NODEV,
+  const std::string type(kFsType);
+  if (::mount("modelfs", spec.mountpoint.c_str(), type.c_str(), MS_RDONLY | MS_NOSUID | MS_NODEV,
               options.c_str()) == 0) {
     return device;
   }

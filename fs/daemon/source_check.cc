@@ -27,7 +27,7 @@ std::string Name(const Tree::Source& source) {
 }  // namespace
 
 Result<void> CheckSources(const std::vector<Tree::Source>& sources,
-                          std::chrono::milliseconds deadline, std::stop_token stop) {
+                          std::chrono::milliseconds deadline, const std::stop_token& stop) {
   // Probes keep the deadline themselves; this is for one that does not.
   const auto until = std::chrono::steady_clock::now() + deadline + std::chrono::seconds(1);
   auto answers = std::make_shared<Answers>(sources.size());

@@ -12,6 +12,6 @@ namespace modelfs::fs {
 /// Probes all sources at once and waits for their answers, or until `stop` is requested.
 /// Errors: those of Origin::Probe, naming each source that failed; kTimeout, kCancelled.
 Result<void> CheckSources(const std::vector<Tree::Source>& sources,
-                          std::chrono::milliseconds deadline, std::stop_token stop);
+                          std::chrono::milliseconds deadline, const std::stop_token& stop);
 
 }  // namespace modelfs::fs
