@@ -14,13 +14,27 @@
 
 namespace modelfs::fs {
 
-Result<void> StayWhileMounted(const std::string& mountpoint) {
-  constexpr std::chrono::seconds kUnmountLimit{20};
+namespace {
+
+sigset_t Terminations() {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  return set;
+}
+
+}  // namespace
+
+void HoldTermination() {
+  const sigset_t set = Terminations();
   ::sigprocmask(SIG_BLOCK, &set, nullptr);
+}
+
+Result<void> StayWhileMounted(const std::string& mountpoint) {
+  constexpr std::chrono::seconds kUnmountLimit{20};
+  HoldTermination();
+  const sigset_t set = Terminations();
   const Fd signals(::signalfd(-1, &set, SFD_CLOEXEC));
   // The kernel reports every change of the mount table as an exceptional condition.
   const Fd mounts(::open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC));

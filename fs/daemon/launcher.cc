@@ -198,6 +198,7 @@ Result<void> LaunchMount(const DaemonSpec& daemon, const MountSpec& wanted, Laun
       return mode == LaunchMode::kBackground ? StartInBackground(daemon, mount, *std::move(lock))
                                              : RunInForeground(daemon, mount, *std::move(lock));
     }
+    if (mode == LaunchMode::kForeground) HoldTermination();
     if (auto answer = AskOwner(daemon, mount)) {
       if (!*answer || mode == LaunchMode::kBackground) return *std::move(answer);
       return StayWhileMounted(mount.mountpoint);
