@@ -4,11 +4,7 @@ import shutil
 
 import pytest
 
-from harness.data import BIG_SIZE, MIB, compare
-
-# What an unmount in the middle of a download may lose: eight connections, and of each a chunk that
-# was not whole yet and what the kernel had buffered for a reader slower than loopback.
-LOST_BY_UNMOUNT = 8 * (1 + 8) * MIB
+from harness.data import BIG_SIZE, compare
 
 
 @pytest.mark.parametrize("io", ["auto", "threads"])
@@ -35,18 +31,19 @@ def test_a_remount_reads_all_of_it_without_the_origin(modelfs, big_on_s3, big, i
     assert big_on_s3.requests() == before, "the origin was asked again after the index was lost"
 
 
-def test_a_half_read_file_is_fetched_to_its_end_only(modelfs, counted, big):
-    half = BIG_SIZE // 2
+def test_a_partly_read_file_is_fetched_to_its_end_only(modelfs, counted, big):
+    part = BIG_SIZE // 16  # too little to be taken for a wish for the whole file
     first = modelfs.mount("big=s3://models/big", endpoint=counted.url)
-    compare(first / "big" / "big.bin", big, 0, half)
+    compare(first / "big" / "big.bin", big, 0, part)
+    first.wait_idle()  # an unmount loses what is under way, which depends on the machine's load
     first.unmount()
     already = counted.received()
 
     second = modelfs.mount("big=s3://models/big", endpoint=counted.url)
     compare(second / "big" / "big.bin", big)
     second.wait_idle()
-    assert counted.received() <= 1.01 * BIG_SIZE + LOST_BY_UNMOUNT
-    assert already >= half
+    assert counted.received() <= 1.01 * BIG_SIZE
+    assert part <= already < BIG_SIZE
 
 
 def test_a_killed_daemon_loses_no_correctness(modelfs, big_on_s3, big):
