@@ -215,15 +215,18 @@ int HttpStatus(std::uint16_t port, const std::string& path) {
   return std::atoi(head.data() + 9);
 }
 
-Result<void> WaitForHttp(std::uint16_t port, const std::string& path,
+Result<void> WaitForHttp(ChildProcess& server, std::uint16_t port, const std::string& path,
                          std::chrono::milliseconds limit) {
+  constexpr std::chrono::milliseconds kAskAgain{20};
   const Clock::time_point deadline = Clock::now() + limit;
   while (HttpStatus(port, path) == 0) {
     if (Clock::now() >= deadline) {
       return Fail(Errc::kTimeout, fmt::format("nobody answers at 127.0.0.1:{}", port));
     }
-    // Another process: there is no condition to wait on, only to ask again.
-    static_cast<void>(::poll(nullptr, 0, 20));
+    if (const auto ended = server.WaitForExit(kAskAgain); ended) {
+      return Fail(Errc::kIo, fmt::format("process {} ended with {} before it answered: {}",
+                                         server.pid(), *ended, server.Output()));
+    }
   }
   return {};
 }

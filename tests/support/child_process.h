@@ -71,9 +71,9 @@ std::uint16_t FreePort();
 /// The status of `GET path` from 127.0.0.1:`port`; 0 when nobody answers within a second.
 int HttpStatus(std::uint16_t port, const std::string& path);
 
-/// Asks every 20 ms until somebody answers at all.
-/// Errors: kTimeout.
-Result<void> WaitForHttp(std::uint16_t port, const std::string& path,
+/// Waits until `server` answers `GET path` on 127.0.0.1:`port` with any status.
+/// Errors: kTimeout; kIo (it ended without), the text holds its output.
+Result<void> WaitForHttp(ChildProcess& server, std::uint16_t port, const std::string& path,
                          std::chrono::milliseconds limit);
 
 }  // namespace modelfs::test

@@ -67,7 +67,7 @@ Result<std::unique_ptr<S3Server>> S3Server::StartVersitygw() {
     server->process_ = *std::move(process);
     const auto line = server->process_->WaitForLine("service listening on", kStartLimit);
     answered = line ? Result<void>() : std::unexpected(line.error());
-    if (answered) answered = WaitForHttp(server->port_, "/", kStartLimit);
+    if (answered) answered = WaitForHttp(*server->process_, server->port_, "/", kStartLimit);
     if (answered) return server;
   }
   return std::unexpected(answered.error());
@@ -90,7 +90,7 @@ Result<std::unique_ptr<S3Server>> S3Server::StartMoto() {
         {.arguments = {program, "-H", "127.0.0.1", "-p", fmt::to_string(server->port_)}});
     if (!process) return std::unexpected(process.error());
     server->process_ = *std::move(process);
-    answered = WaitForHttp(server->port_, "/moto-api/", kStartLimit);
+    answered = WaitForHttp(*server->process_, server->port_, "/moto-api/", kStartLimit);
     if (answered && !server->process_->WaitForExit(std::chrono::milliseconds(0))) return server;
   }
   return std::unexpected(answered ? Error{Errc::kIo, "moto_server ended at once"}
