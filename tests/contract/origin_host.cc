@@ -109,13 +109,15 @@ Result<std::unique_ptr<OriginHost>> EmbeddedPercentHost::Start() {
   return host;
 }
 
+Result<void> ServerHost::Adopt(Result<std::unique_ptr<S3Server>> server) {
+  if (!server) return std::unexpected(server.error());
+  server_ = *std::move(server);
+  return Use(server_->Url(), server_->access_key(), server_->secret_key());
+}
+
 Result<std::unique_ptr<OriginHost>> VersitygwHost::Start() {
   auto host = std::make_unique<VersitygwHost>();
-  auto server = S3Server::StartVersitygw();
-  if (!server) return std::unexpected(server.error());
-  host->server_ = *std::move(server);
-  const S3Server& s = *host->server_;
-  if (auto used = host->Use(s.Url(), s.access_key(), s.secret_key()); !used) {
+  if (auto used = host->Adopt(S3Server::StartVersitygw()); !used) {
     return std::unexpected(used.error());
   }
   return host;
@@ -123,11 +125,7 @@ Result<std::unique_ptr<OriginHost>> VersitygwHost::Start() {
 
 Result<std::unique_ptr<OriginHost>> MotoHost::Start() {
   auto host = std::make_unique<MotoHost>();
-  auto server = S3Server::StartMoto();
-  if (!server) return std::unexpected(server.error());
-  host->server_ = *std::move(server);
-  const S3Server& s = *host->server_;
-  if (auto used = host->Use(s.Url(), s.access_key(), s.secret_key()); !used) {
+  if (auto used = host->Adopt(S3Server::StartMoto()); !used) {
     return std::unexpected(used.error());
   }
   return host;

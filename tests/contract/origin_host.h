@@ -98,21 +98,25 @@ class EmbeddedPercentHost final : public EmbeddedHost {
   static Result<std::unique_ptr<OriginHost>> Start();
 };
 
-class VersitygwHost final : public S3Host {
- public:
-  static Result<std::unique_ptr<OriginHost>> Start();
+/// A bucket of a server that is a process of its own.
+class ServerHost : public S3Host {
+ protected:
+  /// Takes a server that was started, and makes the bucket on it.
+  Result<void> Adopt(Result<std::unique_ptr<S3Server>> server);
 
  private:
   std::unique_ptr<S3Server> server_;
 };
 
-class MotoHost final : public S3Host {
+class VersitygwHost final : public ServerHost {
+ public:
+  static Result<std::unique_ptr<OriginHost>> Start();
+};
+
+class MotoHost final : public ServerHost {
  public:
   /// Errors: kNotFound when moto is not installed.
   static Result<std::unique_ptr<OriginHost>> Start();
-
- private:
-  std::unique_ptr<S3Server> server_;
 };
 
 }  // namespace modelfs::test
