@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "fetch/origin_factory.h"
+#include "fs/config/origin_settings.h"
 #include "fs/daemon/log.h"
 #include "fs/daemon/source_check.h"
 #include "fs/daemon/status_report.h"
@@ -23,26 +24,6 @@ constexpr std::chrono::milliseconds kMountLimit{30'000};
 constexpr std::chrono::milliseconds kLetGoLimit{2'000};
 
 std::unexpected<Error> Ending() { return Fail(Errc::kCancelled, "the daemon is ending"); }
-
-fetch::S3Addressing ToFetch(S3Settings::Addressing addressing) {
-  switch (addressing) {
-    case S3Settings::Addressing::kAuto: return fetch::S3Addressing::kAuto;
-    case S3Settings::Addressing::kPath: return fetch::S3Addressing::kPath;
-    case S3Settings::Addressing::kVirtual: return fetch::S3Addressing::kVirtual;
-  }
-  return fetch::S3Addressing::kAuto;
-}
-
-fetch::OriginSettings ToFetch(const SourceSpec& source) {
-  return {.s3_endpoint = source.s3.endpoint,
-          .s3_region = source.s3.region,
-          .s3_addressing = ToFetch(source.s3.addressing),
-          .access_key_id = source.s3.access_key_id,
-          .secret_access_key = source.s3.secret_access_key,
-          .session_token = source.s3.session_token,
-          .anonymous = source.s3.anonymous,
-          .ca_bundle = source.ca_bundle};
-}
 
 /// The part of `path` below `mountpoint`; nullopt when it is not below it.
 std::optional<std::string> PathBelow(std::string_view path, std::string_view mountpoint) {
@@ -88,7 +69,7 @@ Result<void> App::Open() {
 Result<std::vector<Tree::Source>> App::MakeSources(const MountSpec& spec) {
   std::vector<Tree::Source> sources;
   for (const SourceSpec& source : spec.sources) {
-    auto origin = fetch::MakeOrigin(*fetch_, source.uri, ToFetch(source));
+    auto origin = fetch::MakeOrigin(*fetch_, source.uri, ToOriginSettings(source));
     if (!origin) {
       return Fail(origin.error().code, fmt::format("source '{}' ({}): {}", source.name, source.uri,
                                                    origin.error().what));
