@@ -47,7 +47,6 @@ class Reply {
   fuse_req_t request() const { return request_; }
 
  private:
-  friend class Parked;
   fuse_req_t Take() { return std::exchange(request_, nullptr); }
   fuse_req_t request_;
 };

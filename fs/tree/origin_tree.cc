@@ -211,15 +211,17 @@ Result<OriginTree::Place> OriginTree::FileAt(std::uint64_t id) {
 Result<fetch::ObjectId> OriginTree::Identity(std::uint64_t file) {
   auto place = FileAt(file);
   if (!place) return std::unexpected(std::move(place.error()));
-  return place->directory->origin()->Pin(place->directory->path(), AtOrigin(place->item));
+  return IdentityOf(*place);
+}
+
+fetch::ObjectId OriginTree::IdentityOf(const Place& place) {
+  return place.directory->origin()->Pin(place.directory->path(), AtOrigin(place.item));
 }
 
 Result<std::shared_ptr<index::CachedObject>> OriginTree::Open(std::uint64_t file) {
   auto place = FileAt(file);
   if (!place) return std::unexpected(std::move(place.error()));
-  auto id = Identity(file);
-  if (!id) return std::unexpected(std::move(id.error()));
-  return options_.cache->Get(*id, place->directory->origin());
+  return options_.cache->Get(IdentityOf(*place), place->directory->origin());
 }
 
 std::chrono::milliseconds OriginTree::NegativeTtl(std::uint64_t directory_id) {

@@ -43,6 +43,7 @@ class OriginTree final : public Tree, public std::enable_shared_from_this<Origin
   std::shared_ptr<Directory> BySerial(std::uint32_t serial) const;
   std::uint32_t MakeDirectory(std::string path, std::shared_ptr<fetch::Origin> origin);
   Result<Place> FileAt(std::uint64_t id);
+  static fetch::ObjectId IdentityOf(const Place& place);
   void Ensure(const std::shared_ptr<Directory>& directory, Done<void> done);
   static Node NodeOf(std::uint32_t serial, std::uint32_t index, const Directory::Item& item,
                      std::chrono::milliseconds valid_for);
