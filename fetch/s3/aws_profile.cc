@@ -3,28 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
+
+#include "fetch/base/text.h"
 
 namespace modelfs::fetch {
 namespace {
 
 using Values = std::map<std::string, std::string, std::less<>>;
 using Sections = std::map<std::string, Values, std::less<>>;  // By the text between the brackets.
-
-constexpr std::string_view kBlank = " \t\r";
-
-std::string_view Trim(std::string_view text) {
-  const std::size_t begin = text.find_first_not_of(kBlank);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kBlank) - begin + 1);
-}
-
-std::string Lower(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return out;
-}
 
 // A comment inside a line needs a blank before it: keys and tokens may hold '#'.
 std::string_view WithoutComment(std::string_view text) {

@@ -14,6 +14,8 @@
 #include <cstdlib>
 #include <optional>
 
+#include "fetch/base/text.h"
+
 namespace modelfs::fs {
 namespace {
 
@@ -61,12 +63,6 @@ void Drain(int fd, std::string& out) {
     out.append(buffer.data(), static_cast<std::size_t>(n));
     if (out.size() > 4096) out.erase(0, out.size() - 4096);
   }
-}
-
-std::string Trim(const std::string& text) {
-  const std::size_t begin = text.find_first_not_of(" \t\r\n");
-  if (begin == std::string::npos) return "";
-  return text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
 }
 
 }  // namespace
@@ -130,7 +126,7 @@ Result<ProgramResult> RunProgram(const std::vector<std::string>& argv, int inher
                                             argv.front(), deadline.count()));
   }
   result.exit_code = *exit_code;
-  result.output = Trim(std::move(result.output));
+  result.output = std::string(Trim(result.output));
   return result;
 }
 
