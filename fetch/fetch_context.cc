@@ -15,6 +15,12 @@ WorkerPool& FetchContext::directory_pool() {
   return *directory_pool_;
 }
 
+WorkerPool& FetchContext::credential_pool() {
+  MutexLock lock(mutex_);
+  if (!credential_pool_) credential_pool_ = std::make_unique<WorkerPool>("keys", 2);
+  return *credential_pool_;
+}
+
 std::shared_ptr<RetryBudget> FetchContext::BudgetFor(std::string_view endpoint) {
   MutexLock lock(mutex_);
   auto& budget = budgets_[std::string(endpoint)];

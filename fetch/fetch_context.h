@@ -18,10 +18,10 @@ namespace modelfs::fetch {
 /// What all origins of a process share: the http threads and their connections, the timer, the
 /// threads that read directories, and one retry budget per endpoint.
 ///
-/// Threads: all methods from any thread; it owns `http-N`, `tick` and, once used, `dir-N`.
-/// Lifetime: outlives every origin. When it is destroyed, what origins still had in flight has
-/// completed, with kCancelled where it was not done, before the destructor returns. Requires that
-/// the origins are gone by then and that no thread of its own runs the destructor.
+/// Threads: all methods from any thread; it owns `http-N`, `tick` and, once used, `dir-N`,
+/// `keys-N`. Lifetime: outlives every origin. When it is destroyed, what origins still had in
+/// flight has completed, with kCancelled where it was not done, before the destructor returns.
+/// Requires that the origins are gone by then and that no thread of its own runs the destructor.
 class FetchContext {
  public:
   struct Options {
@@ -35,6 +35,8 @@ class FetchContext {
   HttpTransport& transport() { return transport_; }
   Timer& timer() { return timer_; }
   WorkerPool& directory_pool() EXCLUDES(mutex_);
+  /// For programs and files that give credentials; `keys-N`.
+  WorkerPool& credential_pool() EXCLUDES(mutex_);
   std::shared_ptr<RetryBudget> BudgetFor(std::string_view endpoint) EXCLUDES(mutex_);
   /// For the jitter of retries; valid as long as the context.
   Random random();
@@ -48,6 +50,7 @@ class FetchContext {
   // Ends before the transport: what waits for a retry is completed while sending still works.
   TimerThread timer_;
   std::unique_ptr<WorkerPool> directory_pool_ GUARDED_BY(mutex_);
+  std::unique_ptr<WorkerPool> credential_pool_ GUARDED_BY(mutex_);
 };
 
 }  // namespace modelfs::fetch

@@ -10,6 +10,7 @@
 
 #include "fetch/base/byte_range.h"
 #include "fetch/base/error.h"
+#include "fetch/published_checksum.h"
 
 namespace modelfs::fetch {
 
@@ -57,6 +58,12 @@ class BodySink {
   virtual void Append(std::span<const std::byte> bytes) = 0;
 };
 
+/// How the bytes of an object can be had.
+enum class Delivery : std::uint8_t {
+  kRanges,  ///< Any range, any number of them at once.
+  kStream,  ///< Only as a whole, from the first byte on: a server that knows no ranges.
+};
+
 /// Where objects come from: list, and ranged reads of pinned objects.
 ///
 /// Threads: all methods may be called from any thread and return at once; completions run on one of
@@ -79,13 +86,26 @@ class Origin {
   /// The identity of `entry`, a file, found in `directory`. Pure: no request.
   virtual ObjectId Pin(std::string_view directory, const Entry& entry) const = 0;
 
+  /// How `object` can be read. May turn from kRanges to kStream once a server has shown that it
+  /// ignores ranges (a Read has then failed with kUnranged), never back. Pure: no request.
+  virtual Delivery DeliveryOf(const ObjectId& /*object*/) const { return Delivery::kRanges; }
+
   /// Reads `range` of `object` into `sink`. Never reads bytes of another identity.
   /// Success means that exactly range.size() bytes were appended.
   /// Errors: kNotFound, kDenied, kChanged (replaced at the origin), kCorrupt (an answer that makes
-  /// no sense, e.g. a wrong Content-Range), kTransient (retries used up), kCancelled.
-  /// Requires: range not empty and inside [0, object.size_bytes).
+  /// no sense, e.g. a wrong Content-Range), kTransient (retries used up), kUnranged (only as a
+  /// stream: see DeliveryOf; nothing was appended), kCancelled.
+  /// Requires: range not empty and inside [0, object.size_bytes); with Delivery::kStream the whole
+  /// object: one request then, begun again from 0 after a drop, what came before compared.
   virtual void Read(const ObjectId& object, ByteRange range, std::shared_ptr<BodySink> sink,
                     Done<void> done) = 0;
+
+  /// What the origin publishes about `object`, at the price of at most a few cheap requests. An
+  /// origin that publishes nothing answers with none at once, inside the call.
+  /// Errors: as Read.
+  virtual void Checksums(const ObjectId& /*object*/, Done<PublishedChecksums> done) {
+    done(PublishedChecksums{});
+  }
 
   /// One cheap authorised request that tells whether this origin can be used at all: name, key,
   /// credentials, endpoint, certificate. Fails within `deadline` with a text that names which.

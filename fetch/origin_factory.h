@@ -4,7 +4,9 @@
 #include <string>
 #include <string_view>
 
+#include "fetch/credentials/credential_settings.h"
 #include "fetch/fetch_context.h"
+#include "fetch/http/proxy.h"
 #include "fetch/origin.h"
 #include "fetch/s3/s3_endpoint.h"
 
@@ -19,11 +21,16 @@ struct OriginSettings {
   std::string secret_access_key;
   std::string session_token;
   bool anonymous = false;  ///< Send unsigned requests; keys are ignored.
-  std::string ca_bundle;   ///< PEM file; empty: the context's, or the system's.
+  /// Where keys come from that change. Its kKeys without an id: the three fields above.
+  CredentialSettings credentials;
+  ProxySettings proxy;
+  std::string http_auth_file;   ///< http(s): holds "user:password"; empty: none.
+  std::string http_token_file;  ///< http(s): holds a bearer token; empty: none.
+  std::string ca_bundle;        ///< PEM file; empty: the context's, or the system's.
 };
 
-/// Makes the origin of "s3://bucket[/prefix]" or "dir:/path". Sends and opens nothing; see Probe.
-/// `context` outlives the origin.
+/// Makes the origin of "s3://bucket[/prefix]", "http(s)://host[:port]/path" or "dir:/path". Sends
+/// and opens nothing but the file of a user's name; see Probe. `context` outlives the origin.
 /// Errors: kInvalid (URI, endpoint), kDenied (no credentials, and not anonymous).
 Result<std::shared_ptr<Origin>> MakeOrigin(FetchContext& context, std::string_view uri,
                                            const OriginSettings& settings);

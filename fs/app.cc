@@ -2,17 +2,17 @@
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <thread>
 #include <utility>
 
-#include "fetch/origin_factory.h"
-#include "fs/config/origin_settings.h"
-#include "fs/daemon/log.h"
+#include "fetch/base/thread.h"
+#include "fs/daemon/cache_limits.h"
+#include "fs/daemon/known_reports.h"
 #include "fs/daemon/source_check.h"
-#include "fs/daemon/status_report.h"
+#include "fs/daemon/source_factory.h"
+#include "fs/tree/listing_store.h"
 
 namespace modelfs::fs {
 namespace {
@@ -20,43 +20,63 @@ namespace {
 /// So that a wrong name, key or endpoint is told within ten seconds.
 constexpr std::chrono::milliseconds kProbeLimit{8'000};
 constexpr std::chrono::milliseconds kMountLimit{30'000};
+/// No request keeps a thread busy for so long, even on a machine that is far too slow.
+constexpr std::chrono::milliseconds kHangLimit{8'000};
 /// How long Stop waits for requests that origins still have in flight.
 constexpr std::chrono::milliseconds kLetGoLimit{2'000};
+constexpr std::chrono::hours kForgetListings{24 * 30};
 
 std::unexpected<Error> Ending() { return Fail(Errc::kCancelled, "the daemon is ending"); }
 
-/// The part of `path` below `mountpoint`; nullopt when it is not below it.
-std::optional<std::string> PathBelow(std::string_view path, std::string_view mountpoint) {
-  while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
-  if (!path.starts_with(mountpoint)) return std::nullopt;
-  path.remove_prefix(mountpoint.size());
-  if (path.empty()) return "";
-  if (path.front() != '/') return std::nullopt;
-  return std::string(path.substr(1));
-}
-
 }  // namespace
 
-App::App(Options options) : options_(std::move(options)) {}
+App::App(Options options) : options_(std::move(options)), daemon_(options_.daemon) {}
 
 App::~App() { Stop(); }
 
 Result<std::unique_ptr<App>> App::Create(Options options) {
   auto app = std::make_unique<App>(std::move(options));
-  if (auto opened = app->Open(); !opened) return std::unexpected(opened.error());
+  app->fetch_ = std::make_unique<fetch::FetchContext>(fetch::FetchContext::Options{});
+  if (auto started = app->StartHttp(); !started) return std::unexpected(started.error());
+  app->report_pool_ = std::make_unique<WorkerPool>("report", 1);
+  app->watcher_ = std::make_unique<ConfigWatcher>(
+      ConfigWatcher::Options{.reload = [a = app.get()](SessionId id) { a->Reload(id); }});
+  app->opening_ = StartThread("open", [a = app.get()] { a->Open(); });
   return app;
 }
 
-Result<void> App::Open() {
+void App::Open() {
+  auto opened = OpenAll();
+  {
+    MutexLock lock(mutex_);
+    opened_ = opened;
+    opened_changed_.NotifyAll();
+  }
+  if (opened) return;
+  spdlog::error("app.open_failed error=\"{}\"", opened.error().what);
+  options_.on_unusable(std::move(opened.error()));
+}
+
+Result<void> App::AwaitOpen() {
+  MutexLock lock(mutex_);
+  while (!opened_ && !stopping_.stop_requested()) opened_changed_.Wait(mutex_);
+  return opened_ ? *opened_ : Ending();
+}
+
+Result<void> App::OpenAll() {
   const DaemonSpec& daemon = options_.daemon;
   auto cache = index::Cache::Open({.directory = daemon.cache_directory,
                                    .index_directory = daemon.index_directory,
                                    .chunk_size_bytes = daemon.chunk_size_bytes,
                                    .memory_bytes = daemon.memory_bytes,
+                                   .limits = ResolveLimits(daemon),
                                    .io_backend = daemon.io_backend});
   if (!cache) return std::unexpected(cache.error());
   cache_ = *std::move(cache);
-  fetch_ = std::make_unique<fetch::FetchContext>(fetch::FetchContext::Options{});
+  if (const auto count = ListingStore::Prune(cache_->records(), kForgetListings); count > 0) {
+    spdlog::info("listing.pruned count={}", count);
+  }
+  if (stopping_.stop_requested()) return Ending();
   jobs_ = std::make_unique<Jobs>(cache_);
   auto control = ControlServer::Start(
       {.socket_path = daemon.control_socket, .api = this, .peer_uid = nullptr});
@@ -66,15 +86,16 @@ Result<void> App::Open() {
   return {};
 }
 
+Result<Tree::Source> App::MakeSource(const SourceSpec& source) {
+  return fs::MakeSource(*fetch_, source);
+}
+
 Result<std::vector<Tree::Source>> App::MakeSources(const MountSpec& spec) {
   std::vector<Tree::Source> sources;
-  for (const SourceSpec& source : spec.sources) {
-    auto origin = fetch::MakeOrigin(*fetch_, source.uri, ToOriginSettings(source));
-    if (!origin) {
-      return Fail(origin.error().code, fmt::format("source '{}' ({}): {}", source.name, source.uri,
-                                                   origin.error().what));
-    }
-    sources.push_back({.name = source.name, .origin = *std::move(origin)});
+  for (const SourceSpec& spec_of_one : spec.sources) {
+    auto source = MakeSource(spec_of_one);
+    if (!source) return std::unexpected(source.error());
+    sources.push_back(*std::move(source));
   }
   return sources;
 }
@@ -95,41 +116,95 @@ Result<void> App::DoMount(const MountSpec& spec, SourcePolicy policy, std::uint6
   if (!checked && (policy == SourcePolicy::kMustAnswer || stopping_.stop_requested())) {
     return checked;
   }
-  auto tree = Tree::Create({.sources = *std::move(sources),
-                            .cache = cache_,
-                            .listing_ttl = spec.listing_ttl,
-                            .uid = spec.uid,
-                            .gid = spec.gid,
-                            .umask = spec.umask});
+  // After the sources: a wrong name is told at once, also while a lost index is being rebuilt.
+  if (auto opened = AwaitOpen(); !opened) return opened;
+  auto nodes = NodeLog::Create();
+  if (!nodes) spdlog::error("app.nodes_not_kept error=\"{}\"", nodes.error().what);
+  auto tree =
+      Tree::Create(TreeOptions(spec, *std::move(sources), nodes ? *std::move(nodes) : nullptr));
   auto mounted = options_.broker->RequestMount(spec, kMountLimit);
   if (!mounted) return std::unexpected(mounted.error());
   const SessionId id = mounted->session;
-  auto session = Session::Start(std::move(mounted->device), tree,
+  if (tree->options().nodes) {
+    if (auto copy = tree->options().nodes->Share()) {
+      options_.broker->Send(NodesMessage{.session = id, .log = *std::move(copy)});
+    }
+  }
+  auto served =
+      Serve(spec, std::move(tree), {.session = id, .device = std::move(mounted->device)}, request);
+  if (!served) options_.broker->Send(UnmountRequestMessage{id});
+  return served;
+}
+
+Result<void> App::Resume(const MountSpec& spec, Handover handover, std::uint64_t request) {
+  if (stopping_.stop_requested()) return Ending();
+  auto nodes = NodeLog::Adopt(std::move(handover.nodes));
+  if (!nodes) return std::unexpected(nodes.error());
+  auto sources = MakeSources(spec);
+  if (!sources) return std::unexpected(sources.error());
+  if (auto opened = AwaitOpen(); !opened) return opened;
+  auto tree = Tree::Resume(TreeOptions(spec, *std::move(sources), *std::move(nodes)));
+  if (!tree) return std::unexpected(tree.error());
+  return Serve(spec, *std::move(tree), std::move(handover), request);
+}
+
+Tree::Options App::TreeOptions(const MountSpec& spec, std::vector<Tree::Source> sources,
+                               std::shared_ptr<NodeLog> nodes) {
+  auto reports = std::make_shared<KnownReports>(KnownReports::Options{
+      .version = MODELFS_VERSION,
+      .status = [this, mountpoint = spec.mountpoint] { return DescribeSelf(mountpoint); },
+      .cache = cache_,
+      .pool = report_pool_.get()});
+  return {.sources = std::move(sources),
+          .cache = cache_,
+          .nodes = std::move(nodes),
+          .listing_ttl = spec.listing_ttl,
+          .uid = spec.uid,
+          .gid = spec.gid,
+          .umask = spec.umask,
+          .timer = &fetch_->timer(),
+          .alias_poll = spec.alias_poll,
+          .random = fetch_->random(),
+          .warm_promotions = spec.warm_promotions,
+          .reports = std::move(reports)};
+}
+
+Result<void> App::Serve(const MountSpec& spec, std::shared_ptr<Tree> tree, Handover handover,
+                        std::uint64_t request) {
+  const SessionId id = handover.session;
+  const bool resumed = !handover.init.empty();
+  auto session = Session::Start(std::move(handover.device), tree,
                                 {.read_timeout = spec.read_timeout,
-                                 .saved_init = {},
+                                 .saved_init = std::move(handover.init),
                                  .on_init =
                                      [this, id](std::span<const std::byte> init) {
                                        options_.broker->Send(SaveInitMessage{
                                            .session = id, .init = {init.begin(), init.end()}});
                                      },
                                  .on_unmounted = [this, id] { options_.on_unmounted(id); }});
-  if (!session) {
-    options_.broker->Send(UnmountRequestMessage{id});
-    return std::unexpected(session.error());
-  }
+  if (!session) return std::unexpected(session.error());
   bool gone = false;
   {
     MutexLock lock(mutex_);
-    mounts_.emplace(id, Served{.spec = spec, .tree = tree, .session = *std::move(session)});
+    mounts_.emplace(id,
+                    Served{.spec = spec, .tree = std::move(tree), .session = *std::move(session)});
     gone = gone_early_.erase(id) > 0;
   }
   options_.broker->Send(ReadyMessage{.request = request, .session = id});
-  spdlog::info("app.mounted session={} mountpoint={}", id, spec.mountpoint);
+  spdlog::info("app.mounted session={} mountpoint={} resumed={}", id, spec.mountpoint, resumed);
+  if (spec.config.known()) watcher_->Watch(id, spec.config.file);
   if (gone) options_.on_unmounted(id);
   return {};
 }
 
+bool App::Hangs() const {
+  MutexLock lock(mutex_);
+  return std::ranges::any_of(
+      mounts_, [](const auto& entry) { return entry.second.session->Hangs(kHangLimit); });
+}
+
 void App::Remove(SessionId id) {
+  watcher_->Forget(id);
   Served served;
   {
     MutexLock lock(mutex_);
@@ -164,11 +239,20 @@ std::vector<std::string> App::Mountpoints() const {
 void App::BeginStop() {
   stopping_.request_stop();
   options_.broker->Close();
+  MutexLock lock(mutex_);
+  opened_changed_.NotifyAll();
 }
 
 bool App::Stop() {
   BeginStop();
+  {
+    MutexLock lock(mutex_);
+    if (!opened_) return false;
+  }
+  if (opening_.joinable()) opening_.join();
   control_.reset();  // Waits for its calls, which fail or end soon by now.
+  http_.reset();
+  watcher_.reset();
   jobs_.reset();
   std::map<SessionId, Served> mounts;
   std::vector<std::weak_ptr<Tree>> trees;
@@ -182,6 +266,7 @@ bool App::Stop() {
     LetGo(std::move(served));
   }
   mounts.clear();
+  report_pool_.reset();  // There is no session any more that could ask.
   if (!fetch_) return true;
   // Listings in flight may hold a tree, and it the cache, until their origin gives up.
   const auto until = std::chrono::steady_clock::now() + kLetGoLimit;
@@ -195,86 +280,6 @@ bool App::Stop() {
   if (held()) return false;
   fetch_.reset();
   return true;
-}
-
-Result<void> App::AddMount(const MountSpec& spec) {
-  const auto known = Mountpoints();
-  if (std::ranges::find(known, spec.mountpoint) != known.end()) {
-    return Fail(Errc::kInvalid, fmt::format("mount point {} is already mounted: 'modelfs umount "
-                                            "{}' first, or use another directory",
-                                            spec.mountpoint, spec.mountpoint));
-  }
-  return Mount(spec, SourcePolicy::kMustAnswer, 0);
-}
-
-Result<std::vector<JobTarget>> App::Resolve(const std::vector<std::string>& paths) const {
-  std::vector<JobTarget> targets;
-  MutexLock lock(mutex_);
-  for (const std::string& path : paths) {
-    const Served* nearest = nullptr;
-    std::string below;
-    for (const auto& [id, served] : mounts_) {
-      auto rest = PathBelow(path, served.spec.mountpoint);
-      if (!rest || (nearest != nullptr && rest->size() >= below.size())) continue;
-      nearest = &served;
-      below = *std::move(rest);
-    }
-    if (nearest == nullptr) {
-      return Fail(Errc::kInvalid, fmt::format("{} is not below a mount of this daemon", path));
-    }
-    targets.push_back({.tree = nearest->tree, .path = std::move(below)});
-  }
-  return targets;
-}
-
-Result<std::uint64_t> App::StartWarm(const std::vector<std::string>& paths) {
-  auto targets = Resolve(paths);
-  if (!targets) return std::unexpected(targets.error());
-  return jobs_->StartWarm(*std::move(targets));
-}
-
-Result<std::uint64_t> App::StartVerify(const std::vector<std::string>& paths) {
-  auto targets = Resolve(paths);
-  if (!targets) return std::unexpected(targets.error());
-  return jobs_->StartVerify(*std::move(targets));
-}
-
-Result<nlohmann::json> App::Job(std::uint64_t id) { return jobs_->Describe(id); }
-
-nlohmann::json App::Status() {
-  struct Mounted {
-    MountSpec spec;
-    std::shared_ptr<Tree> tree;
-    std::size_t parked = 0;
-  };
-  std::vector<Mounted> mounted;
-  {
-    MutexLock lock(mutex_);
-    for (const auto& [id, served] : mounts_) {
-      mounted.push_back({served.spec, served.tree, served.session->Parked()});
-    }
-  }
-  auto mounts = nlohmann::json::array();
-  for (const Mounted& mount : mounted) {
-    mounts.push_back(DescribeMount(mount.spec, *mount.tree, *cache_, mount.parked));
-  }
-  const index::CacheStats stats = cache_->Stats();
-  const bool supervised = options_.broker->connected();
-  const std::string problem =
-      supervised ? stats.last_problem
-                 : "the supervisor is gone: mounts are served, but nothing restarts this process "
-                   "and no mount can be added";
-  const std::chrono::duration<double> uptime = std::chrono::steady_clock::now() - started_;
-  return {{"version", MODELFS_VERSION},
-          {"pid", ::getpid()},
-          {"supervisor_pid", supervised ? ::getppid() : 0},
-          {"uptime_seconds", uptime.count()},
-          {"healthy", problem.empty()},
-          {"problem", problem},
-          {"log", LogPathInUse(options_.daemon.control_socket)},
-          {"cache", DescribeCache(options_.daemon, stats)},
-          {"mounts", std::move(mounts)},
-          {"jobs", jobs_->DescribeAll()}};
 }
 
 }  // namespace modelfs::fs

@@ -12,6 +12,9 @@
 #include "fetch/base/size.h"
 #include "fs/config/default_paths.h"
 #include "fs/config/memory_limit.h"
+#include "fs/config/mlflow_login.h"
+#include "fs/config/proxy_variables.h"
+#include "fs/config/readable_path.h"
 #include "fs/config/s3_settings.h"
 #include "fs/config/source_uri.h"
 #include "fs/config/toml_file.h"
@@ -22,6 +25,7 @@ namespace {
 namespace stdfs = std::filesystem;
 
 constexpr std::uint64_t kMaxShareBytes = 512 * kMiB;
+constexpr std::string_view kMlflowScheme = "mlflow:";
 constexpr std::uint64_t kMinChunkBuffers = 8;  // Fewer and one large read starves the others.
 
 template <class T>
@@ -50,12 +54,8 @@ std::vector<std::string> Notes(const Settings& s) {
   const auto note = [&](bool set, std::string_view key) {
     if (set) notes.push_back(fmt::format("{} has no effect in this version", key));
   };
-  note(s.cache_size.has_value(), "cache_size");
-  note(s.free_floor.has_value(), "free_floor");
   note(s.shared_cache.has_value(), "shared_cache");
-  note(s.http.has_value() && !s.http->empty(), "http");
-  note(s.alias_poll.has_value(), "timeouts.alias_poll");
-  note(s.promotion_warm.has_value() && s.promotion_warm != "off", "promotion.warm");
+  note(s.promotion_warm == "profile", "promotion.warm = \"profile\"");
   return notes;
 }
 
@@ -64,22 +64,53 @@ std::unexpected<Error> At(const SourceSettings& settings, const Error& error) {
 }
 
 /// A setting that means nothing to a source of this kind is a mistake, not a wish.
-Result<void> CheckDirSettings(const SourceSettings& s) {
-  const std::array<std::pair<bool, std::string_view>, 6> set{{
-      {s.endpoint.has_value(), "endpoint"},
-      {s.region.has_value(), "region"},
-      {s.profile.has_value(), "profile"},
-      {s.anonymous.has_value(), "anonymous"},
-      {s.addressing.has_value(), "addressing"},
-      {s.ca_bundle.has_value(), "ca_bundle"},
+Result<void> CheckSettingsFit(const SourceSettings& s, SourceUri::Scheme scheme) {
+  using enum SourceUri::Scheme;
+  const bool s3 = scheme == kS3;
+  const bool http = scheme == kHttp;
+  struct Row {
+    bool given;
+    std::string_view key;
+    bool fits;
+  };
+  const std::array<Row, 8> rows{{
+      {s.endpoint.has_value(), "endpoint", s3},
+      {s.region.has_value(), "region", s3},
+      {s.profile.has_value(), "profile", s3},
+      {s.anonymous.has_value(), "anonymous", s3},
+      {s.addressing.has_value(), "addressing", s3},
+      {s.ca_bundle.has_value(), "ca_bundle", s3 || http},
+      {s.auth_file.has_value(), "auth_file", http},
+      {s.token_file.has_value(), "token_file", http},
   }};
-  for (const auto& [given, key] : set) {
+  for (const auto& [given, key, fits] : rows) {
     // Flags apply to every --source of the command line, so there they may miss this one.
-    if (given && s.where != "--source") {
-      return Fail(Errc::kInvalid, fmt::format("{} means nothing to a dir: source", key));
+    if (given && !fits && s.where != "--source") {
+      return Fail(Errc::kInvalid, fmt::format("{} means nothing to {} source", key,
+                                              s3     ? "an s3:"
+                                              : http ? "an http:"
+                                                     : "a dir:"));
     }
   }
+  if (http && s.auth_file && s.token_file) {
+    return Fail(Errc::kInvalid, "auth_file and token_file exclude each other");
+  }
   return {};
+}
+
+/// What reaches a web server. Errors: those of files that cannot be read.
+Result<void> ResolveHttp(const SourceSettings& settings, SourceSpec& spec) {
+  const auto resolve = [](const std::optional<std::string>& path, std::string_view what,
+                          std::string& out) -> Result<void> {
+    if (!path) return {};
+    auto readable = ReadablePath(*path, what);
+    if (!readable) return std::unexpected(std::move(readable.error()));
+    out = *std::move(readable);
+    return {};
+  };
+  if (auto ok = resolve(settings.ca_bundle, "the CA bundle", spec.ca_bundle); !ok) return ok;
+  if (auto ok = resolve(settings.auth_file, "auth_file", spec.auth_file); !ok) return ok;
+  return resolve(settings.token_file, "token_file", spec.token_file);
 }
 
 }  // namespace
@@ -88,6 +119,15 @@ std::optional<std::string> ProcessEnvironment::Get(std::string_view name) const 
   const char* const value = std::getenv(std::string(name).c_str());
   if (value == nullptr || *value == '\0') return std::nullopt;
   return value;
+}
+
+std::vector<std::string> ProcessEnvironment::Names() const {
+  std::vector<std::string> names;
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    const std::string_view text(*entry);
+    names.emplace_back(text.substr(0, text.find('=')));
+  }
+  return names;
 }
 
 uid_t ProcessEnvironment::uid() const { return ::geteuid(); }
@@ -127,6 +167,8 @@ Result<Settings> MergeSettings(const Settings& flags, const std::optional<stdfs:
   Overlay(flags.free_floor, merged.free_floor);
   Overlay(flags.shared_cache, merged.shared_cache);
   Overlay(flags.http, merged.http);
+  Overlay(flags.http_token_file, merged.http_token_file);
+  Overlay(flags.webhook_secret_file, merged.webhook_secret_file);
   Overlay(flags.alias_poll, merged.alias_poll);
   Overlay(flags.promotion_warm, merged.promotion_warm);
   merged.sources.insert(merged.sources.end(), flags.sources.begin(), flags.sources.end());
@@ -152,11 +194,46 @@ Result<DaemonSpec> ResolveDaemon(const Settings& settings, const Environment& en
   spec.memory_bytes = *memory;
   spec.io_backend = settings.io_backend.value_or(spec.io_backend);
   spec.log_level = settings.log_level.value_or(spec.log_level);
+  spec.cache_size = settings.cache_size.value_or(spec.cache_size);
+  spec.free_floor = settings.free_floor.value_or(spec.free_floor);
+  spec.http = settings.http.value_or(spec.http);
+  if (settings.http_token_file) spec.http_token_file = absolute(*settings.http_token_file);
+  if (settings.webhook_secret_file) {
+    spec.webhook_secret_file = absolute(*settings.webhook_secret_file);
+  }
   auto socket = ControlSocketPath(spec.cache_directory, env);
   if (!socket) return std::unexpected(socket.error());
   spec.control_socket = *socket;
   return spec;
 }
+
+namespace {
+
+Result<SourceSpec> ResolveMlflowSource(const SourceSettings& settings, SourceSpec spec,
+                                       const Environment& env) {
+  if (!spec.name.empty()) {
+    if (auto ok = CheckSourceName(spec.name); !ok) return At(settings, ok.error());
+  }
+  auto mlflow =
+      ResolveMlflow(std::string_view(spec.uri).substr(kMlflowScheme.size()), settings, env);
+  if (!mlflow) return At(settings, mlflow.error());
+  spec.mlflow = *std::move(mlflow);
+  spec.models = settings.models;
+  spec.proxy = FindProxies(env);
+  // MLflow's own variable names its storage before AWS's do.
+  SourceSettings storage = settings;
+  if (!storage.endpoint) storage.endpoint = env.Get("MLFLOW_S3_ENDPOINT_URL");
+  auto s3 = ResolveS3(storage, env);
+  if (s3) {
+    spec.s3 = std::move(s3->s3);
+    spec.ca_bundle = std::move(s3->ca_bundle);
+  } else if (s3.error().code != Errc::kDenied || settings.profile) {
+    return At(settings, s3.error());
+  }  // Else versions in S3 are read through the server, which has credentials.
+  return spec;
+}
+
+}  // namespace
 
 Result<SourceSpec> ResolveSource(const SourceSettings& settings, const Environment& env) {
   auto uri = ParseSourceUri(settings.uri);
@@ -164,12 +241,17 @@ Result<SourceSpec> ResolveSource(const SourceSettings& settings, const Environme
   if (!uri) return At(settings, uri.error());
   SourceSpec spec{
       .name = settings.name.value_or(uri->name), .uri = uri->uri, .s3 = {}, .ca_bundle = {}};
+  const bool mlflow = uri->scheme == SourceUri::Scheme::kMlflow;
+  if (mlflow) return ResolveMlflowSource(settings, std::move(spec), env);
   if (auto ok = CheckSourceName(spec.name); !ok) return At(settings, ok.error());
   if (!settings.models.empty()) {
     return At(settings, Error{Errc::kInvalid, "models is a filter for mlflow: sources"});
   }
-  if (uri->scheme == SourceUri::Scheme::kDir) {
-    if (auto ok = CheckDirSettings(settings); !ok) return At(settings, ok.error());
+  if (auto ok = CheckSettingsFit(settings, uri->scheme); !ok) return At(settings, ok.error());
+  if (uri->scheme == SourceUri::Scheme::kDir) return spec;
+  spec.proxy = FindProxies(env);
+  if (uri->scheme == SourceUri::Scheme::kHttp) {
+    if (auto ok = ResolveHttp(settings, spec); !ok) return At(settings, ok.error());
     return spec;
   }
   auto s3 = ResolveS3(settings, env);
@@ -193,6 +275,8 @@ Result<Config> LoadConfig(const Settings& flags, const std::optional<stdfs::path
   mount.umask = settings->umask.value_or(mount.umask);
   mount.read_timeout = settings->read_timeout.value_or(mount.read_timeout);
   mount.listing_ttl = settings->listing_ttl.value_or(mount.listing_ttl);
+  mount.alias_poll = settings->alias_poll.value_or(mount.alias_poll);
+  mount.warm_promotions = settings->promotion_warm == "full";
 
   for (const auto& source : settings->sources) {
     auto spec = ResolveSource(source, env);
@@ -206,15 +290,20 @@ Result<Config> LoadConfig(const Settings& flags, const std::optional<stdfs::path
     mount.sources.push_back(*std::move(spec));
   }
   if (!mount.sources.empty()) return config;
-  if (env.Get("MLFLOW_TRACKING_URI")) {
-    return Fail(
-        Errc::kInvalid,
-        "no source is named, and this build cannot read MLflow at $MLFLOW_TRACKING_URI yet; "
-        "add --source [NAME=]s3://BUCKET[/PREFIX]");
+  auto tracking = TrackingUriOf(env);
+  if (!tracking) return std::unexpected(tracking.error());
+  if (const auto& found = *tracking) {
+    SourceSettings source;
+    source.where = "MLFLOW_TRACKING_URI";
+    source.uri = std::string(kMlflowScheme) + found->address;
+    auto spec = ResolveSource(source, env);
+    if (!spec) return std::unexpected(spec.error());
+    mount.sources.push_back(*std::move(spec));
+    return config;
   }
   return Fail(Errc::kInvalid,
               "no source is named; add --source [NAME=]s3://BUCKET[/PREFIX] or a [[source]] to the "
-              "file of --config");
+              "file of --config, or set MLFLOW_TRACKING_URI");
 }
 
 }  // namespace modelfs::fs

@@ -16,6 +16,7 @@ namespace modelfs::fs {
 class ProcessEnvironment final : public Environment {
  public:
   std::optional<std::string> Get(std::string_view name) const override;
+  std::vector<std::string> Names() const override;
   uid_t uid() const override;
   gid_t gid() const override;
   std::filesystem::path home() const override;

@@ -3,11 +3,14 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <charconv>
 #include <concepts>
 #include <limits>
 #include <optional>
 #include <string_view>
 #include <utility>
+
+#include "fs/credential_spec.h"
 
 namespace modelfs::fs {
 namespace {
@@ -68,6 +71,15 @@ class Fields {
       out = static_cast<T>(value->get<std::uint64_t>());
     }
   }
+  void Read(const char* name, std::vector<std::string>& out) {
+    const json* const list = Find(name, Presence::kOptional);
+    if (list == nullptr) return;
+    if (!list->is_array()) return Complain(Path(name), "an array of strings");
+    for (const json& text : *list) {
+      if (!text.is_string()) return Complain(Path(name), "an array of strings");
+      out.push_back(text.get<std::string>());
+    }
+  }
   void Read(const char* name, std::chrono::milliseconds& out) {
     std::uint32_t count = 0;  // 49 days, and no overflow in whoever adds it to a time.
     if (Find(name, Presence::kOptional) == nullptr) return;
@@ -111,18 +123,56 @@ class Fields {
   std::optional<Error> error_;
 };
 
+/// "80%" or a number of bytes.
+std::string AmountText(const Amount& amount) {
+  return fmt::format("{}{}", amount.value, amount.unit == Amount::Unit::kPercent ? "%" : "");
+}
+
+void ReadAmount(Fields& fields, const char* name, Amount& out) {
+  std::string text = AmountText(out);
+  fields.Read(name, text, Presence::kOptional);
+  out.unit = text.ends_with('%') ? Amount::Unit::kPercent : Amount::Unit::kBytes;
+  const char* const end = text.data() + text.size() - (text.ends_with('%') ? 1 : 0);
+  const auto [rest, error] = std::from_chars(text.data(), end, out.value);
+  if (text.empty() || error != std::errc{} || rest != end) {
+    fields.Complain(fields.Path(name), "a size or a share");
+  }
+}
+
 json ToJson(const S3Settings& s3) {
-  return {{"endpoint", s3.endpoint},           {"region", s3.region},
-          {"access_key_id", s3.access_key_id}, {"secret_access_key", s3.secret_access_key},
-          {"session_token", s3.session_token}, {"credential_origin", s3.credential_origin},
-          {"anonymous", s3.anonymous},         {"addressing", Name(kAddressings, s3.addressing)}};
+  return {{"endpoint", s3.endpoint},
+          {"region", s3.region},
+          {"access_key_id", s3.access_key_id},
+          {"secret_access_key", s3.secret_access_key},
+          {"session_token", s3.session_token},
+          {"credential_origin", s3.credential_origin},
+          {"anonymous", s3.anonymous},
+          {"addressing", Name(kAddressings, s3.addressing)},
+          {"credentials", CredentialsToJson(s3.credentials)}};
+}
+
+json ToJson(const fetch::MlflowSettings& mlflow) {
+  return {{"tracking_uri", mlflow.tracking_uri},
+          {"registry_uri", mlflow.registry_uri},
+          {"username", mlflow.username},
+          {"password", mlflow.password},
+          {"token", mlflow.token},
+          {"workspace", mlflow.workspace},
+          {"ca_bundle", mlflow.ca_bundle},
+          {"client_certificate", mlflow.client_certificate},
+          {"insecure_tls", mlflow.insecure_tls}};
 }
 
 json ToJson(const SourceSpec& source) {
   return {{"name", source.name},
           {"uri", source.uri},
           {"s3", ToJson(source.s3)},
-          {"ca_bundle", source.ca_bundle}};
+          {"mlflow", ToJson(source.mlflow)},
+          {"models", source.models},
+          {"ca_bundle", source.ca_bundle},
+          {"proxy", ProxyToJson(source.proxy)},
+          {"auth_file", source.auth_file},
+          {"token_file", source.token_file}};
 }
 
 Result<S3Settings> S3FromJson(const json& object, const std::string& path) {
@@ -136,8 +186,29 @@ Result<S3Settings> S3FromJson(const json& object, const std::string& path) {
   fields.Read("credential_origin", s3.credential_origin, Presence::kOptional);
   fields.Read("anonymous", s3.anonymous);
   fields.ReadEnum("addressing", kAddressings, s3.addressing);
-  if (fields.error()) return std::unexpected(*fields.error());
+  if (const json* credentials = fields.Find("credentials", Presence::kOptional)) {
+    auto settings = CredentialsFromJson(*credentials, fields.Path("credentials"));
+    if (!settings) return std::unexpected(settings.error());
+    s3.credentials = *std::move(settings);
+  }
+  if (const auto& error = fields.error()) return std::unexpected(*error);
   return s3;
+}
+
+Result<fetch::MlflowSettings> MlflowFromJson(const json& object, const std::string& path) {
+  fetch::MlflowSettings mlflow;
+  Fields fields(object, path);
+  fields.Read("tracking_uri", mlflow.tracking_uri, Presence::kOptional);
+  fields.Read("registry_uri", mlflow.registry_uri, Presence::kOptional);
+  fields.Read("username", mlflow.username, Presence::kOptional);
+  fields.Read("password", mlflow.password, Presence::kOptional);
+  fields.Read("token", mlflow.token, Presence::kOptional);
+  fields.Read("workspace", mlflow.workspace, Presence::kOptional);
+  fields.Read("ca_bundle", mlflow.ca_bundle, Presence::kOptional);
+  fields.Read("client_certificate", mlflow.client_certificate, Presence::kOptional);
+  fields.Read("insecure_tls", mlflow.insecure_tls);
+  if (const auto& error = fields.error()) return std::unexpected(*error);
+  return mlflow;
 }
 
 Result<SourceSpec> SourceFromJson(const json& object, const std::string& path) {
@@ -146,6 +217,13 @@ Result<SourceSpec> SourceFromJson(const json& object, const std::string& path) {
   fields.Read("name", source.name, Presence::kRequired);
   fields.Read("uri", source.uri, Presence::kRequired);
   fields.Read("ca_bundle", source.ca_bundle, Presence::kOptional);
+  fields.Read("auth_file", source.auth_file, Presence::kOptional);
+  fields.Read("token_file", source.token_file, Presence::kOptional);
+  if (const json* proxy = fields.Find("proxy", Presence::kOptional)) {
+    auto settings = ProxyFromJson(*proxy, fields.Path("proxy"));
+    if (!settings) return std::unexpected(settings.error());
+    source.proxy = *std::move(settings);
+  }
   if (const json* s3 = fields.Find("s3", Presence::kOptional)) {
     if (auto settings = S3FromJson(*s3, fields.Path("s3"))) {
       source.s3 = *std::move(settings);
@@ -153,7 +231,15 @@ Result<SourceSpec> SourceFromJson(const json& object, const std::string& path) {
       fields.Adopt(settings.error());
     }
   }
-  if (fields.error()) return std::unexpected(*fields.error());
+  if (const json* mlflow = fields.Find("mlflow", Presence::kOptional)) {
+    if (auto settings = MlflowFromJson(*mlflow, fields.Path("mlflow"))) {
+      source.mlflow = *std::move(settings);
+    } else {
+      fields.Adopt(settings.error());
+    }
+  }
+  fields.Read("models", source.models);
+  if (const auto& error = fields.error()) return std::unexpected(*error);
   return source;
 }
 
@@ -169,7 +255,10 @@ json ToJson(const MountSpec& spec) {
           {"gid", spec.gid},
           {"umask", spec.umask},
           {"read_timeout_ms", spec.read_timeout.count()},
-          {"listing_ttl_ms", spec.listing_ttl.count()}};
+          {"listing_ttl_ms", spec.listing_ttl.count()},
+          {"alias_poll_ms", spec.alias_poll.count()},
+          {"warm_promotions", spec.warm_promotions},
+          {"config", ToJson(spec.config)}};
 }
 
 json ToJson(const DaemonSpec& spec) {
@@ -178,6 +267,11 @@ json ToJson(const DaemonSpec& spec) {
           {"chunk_size_bytes", spec.chunk_size_bytes},
           {"memory_bytes", spec.memory_bytes},
           {"io_backend", Name(kIoBackends, spec.io_backend)},
+          {"cache_size", AmountText(spec.cache_size)},
+          {"free_floor", AmountText(spec.free_floor)},
+          {"http", spec.http},
+          {"http_token_file", spec.http_token_file},
+          {"webhook_secret_file", spec.webhook_secret_file},
           {"log_level", spec.log_level},
           {"control_socket", spec.control_socket}};
 }
@@ -200,7 +294,16 @@ Result<MountSpec> MountSpecFromJson(const json& object) {
   fields.Read("umask", spec.umask);
   fields.Read("read_timeout_ms", spec.read_timeout);
   fields.Read("listing_ttl_ms", spec.listing_ttl);
-  if (fields.error()) return std::unexpected(*fields.error());
+  if (const json* config = fields.Find("config", Presence::kOptional)) {
+    if (auto origin = ConfigOriginFromJson(*config)) {
+      spec.config = *std::move(origin);
+    } else {
+      fields.Adopt(origin.error());
+    }
+  }
+  fields.Read("alias_poll_ms", spec.alias_poll);
+  fields.Read("warm_promotions", spec.warm_promotions);
+  if (const auto& error = fields.error()) return std::unexpected(*error);
   return spec;
 }
 
@@ -212,9 +315,14 @@ Result<DaemonSpec> DaemonSpecFromJson(const json& object) {
   fields.Read("chunk_size_bytes", spec.chunk_size_bytes);
   fields.Read("memory_bytes", spec.memory_bytes);
   fields.ReadEnum("io_backend", kIoBackends, spec.io_backend);
+  ReadAmount(fields, "cache_size", spec.cache_size);
+  ReadAmount(fields, "free_floor", spec.free_floor);
+  fields.Read("http", spec.http, Presence::kOptional);
+  fields.Read("http_token_file", spec.http_token_file, Presence::kOptional);
+  fields.Read("webhook_secret_file", spec.webhook_secret_file, Presence::kOptional);
   fields.Read("log_level", spec.log_level, Presence::kOptional);
   fields.Read("control_socket", spec.control_socket, Presence::kRequired);
-  if (fields.error()) return std::unexpected(*fields.error());
+  if (const auto& error = fields.error()) return std::unexpected(*error);
   return spec;
 }
 

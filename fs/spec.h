@@ -9,6 +9,10 @@
 #include <vector>
 
 #include "fetch/base/error.h"
+#include "fetch/credentials/credential_settings.h"
+#include "fetch/http/proxy.h"
+#include "fetch/mlflow/mlflow_settings.h"
+#include "fs/config/config_origin.h"
 #include "index/cache.h"
 
 namespace modelfs::fs {
@@ -17,13 +21,23 @@ namespace modelfs::fs {
 // merged (fs/config.cc). Plain values: they travel as JSON from `modelfs mount` to the supervisor,
 // to the worker and over the control socket. They may hold secrets: never logged, never in argv.
 
+/// A size, or a share of one that is known later.
+struct Amount {
+  enum class Unit : std::uint8_t { kBytes, kPercent } unit = Unit::kBytes;
+  std::uint64_t value = 0;
+  friend bool operator==(const Amount&, const Amount&) = default;
+};
+
 /// How to reach S3; ignored by other kinds of source.
 struct S3Settings {
-  std::string endpoint;       ///< "https://minio:9000"; empty: AWS's own for the region.
-  std::string region;         ///< Empty: us-east-1.
-  std::string access_key_id;  ///< Empty with `anonymous` false: no credentials were found.
+  std::string endpoint;  ///< "https://minio:9000"; empty: AWS's own for the region.
+  std::string region;    ///< Empty: us-east-1.
+  /// The keys, where they are known already: of the environment and of profiles.
+  std::string access_key_id;
   std::string secret_access_key;
   std::string session_token;
+  /// Where keys come from, so that the daemon can fetch them again.
+  fetch::CredentialSettings credentials;
   /// For messages: "environment", "profile x of ~/.aws/credentials".
   std::string credential_origin;
   bool anonymous = false;  ///< Send unsigned requests.
@@ -31,10 +45,15 @@ struct S3Settings {
 };
 
 struct SourceSpec {
-  std::string name;  ///< Directory at the mount's root.
-  std::string uri;   ///< "s3://bucket/prefix", "dir:/path".
-  S3Settings s3;
-  std::string ca_bundle;  ///< PEM file; empty: the system's.
+  std::string name;  ///< Directory at the mount's root; "" of MLflow: its models are at the root.
+  std::string uri;   ///< "s3://bucket/prefix", "dir:/path", "mlflow:http://host:5000".
+  S3Settings s3;     ///< Of MLflow: how to reach the storage behind it.
+  fetch::MlflowSettings mlflow;     ///< Of MLflow only.
+  std::vector<std::string> models;  ///< Of MLflow: globs of the models to show; empty: all.
+  std::string ca_bundle;            ///< PEM file; empty: the system's.
+  fetch::ProxySettings proxy;
+  std::string auth_file;   ///< http: a file that holds "user:password"; empty: none.
+  std::string token_file;  ///< http: a file that holds a bearer token; empty: none.
 };
 
 struct MountSpec {
@@ -46,6 +65,9 @@ struct MountSpec {
   mode_t umask = 0;  ///< Taken from 0444 and 0555.
   std::chrono::milliseconds read_timeout{std::chrono::minutes(5)};
   std::chrono::milliseconds listing_ttl{std::chrono::seconds(60)};
+  ConfigOrigin config;                                             ///< Where all this came from.
+  std::chrono::milliseconds alias_poll{std::chrono::seconds(30)};  ///< +- 20 %; 0: never.
+  bool warm_promotions = false;  ///< An alias moves only once its new version is in the cache.
 };
 
 struct DaemonSpec {
@@ -54,6 +76,11 @@ struct DaemonSpec {
   std::uint64_t chunk_size_bytes = 1u << 20;
   std::uint64_t memory_bytes = 256u << 20;
   index::IoBackend io_backend = index::IoBackend::kAuto;
+  Amount cache_size{Amount::Unit::kPercent, 80};  ///< Most that the cache may take; 0: no limit.
+  Amount free_floor{Amount::Unit::kPercent, 5};   ///< To be left free on its filesystem.
+  std::string http;                               ///< "127.0.0.1:9810"; empty: none.
+  std::string http_token_file;                    ///< Absolute; empty: none.
+  std::string webhook_secret_file;                ///< Absolute; empty: no webhook is taken.
   std::string log_level = "info";
   std::string control_socket;  ///< Path of the unix socket, derived from the cache directory.
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -13,6 +14,7 @@
 #include "fetch/base/error.h"
 #include "fetch/base/fault_points.h"
 #include "fetch/origin.h"
+#include "index/record_store.h"
 
 namespace modelfs::index {
 
@@ -43,9 +45,27 @@ struct ObjectStatus {
   std::uint64_t cached_bytes = 0;
   bool whole = false;
   Verified verified = Verified::kNo;
+  bool pinned = false;
+  bool in_use = false;  ///< Somebody holds its CachedObject, or it is being verified.
+};
+
+/// How much of its filesystem a cache may take.
+struct CacheLimits {
+  /// Blocks of data and map files together, at most; 0: no limit. Kept to within 64 MiB.
+  std::uint64_t size_bytes = 0;
+  /// Free space (what statvfs says is left for us) that is to remain; 0: none.
+  std::uint64_t free_floor_bytes = 0;
+};
+
+/// Whether the cache can keep what is fetched.
+enum class Health : std::uint8_t {
+  kOk,
+  kDegraded,  ///< Reads are answered from the origin and not kept: the disk is full, fails or may
+              ///< not be written to. It is tried again every few seconds.
 };
 
 struct CacheStats {
+  std::uint64_t chunk_size_bytes = 0;  ///< Of this directory; may differ from Options.
   std::uint64_t objects = 0;
   std::uint64_t cached_bytes = 0;        ///< Sum over objects of bytes present.
   std::uint64_t hit_bytes = 0;           ///< Reader bytes answered from present chunks.
@@ -57,9 +77,29 @@ struct CacheStats {
   std::uint64_t buffer_bytes = 0;        ///< Chunk buffers in use.
   std::uint64_t buffer_limit_bytes = 0;  ///< What they may use at most.
   std::uint64_t quarantined_chunks = 0;  ///< Failed their checksum in this life.
-  std::uint64_t uncached_writes = 0;  ///< Chunks served but not kept: the disk failed or is full.
-  std::string io_backend;             ///< "io_uring" or "threads".
-  std::string last_problem;           ///< The latest disk or index error, "" when healthy.
+  std::uint64_t uncached_writes = 0;   ///< Chunks served but not kept: the disk failed or is full.
+  std::uint64_t limit_bytes = 0;       ///< CacheLimits::size_bytes in force.
+  std::uint64_t free_floor_bytes = 0;  ///< CacheLimits::free_floor_bytes in force.
+  std::uint64_t allocated_bytes = 0;   ///< Blocks of data and map files (st_blocks).
+  std::uint64_t pinned_objects = 0;
+  std::uint64_t pinned_bytes = 0;     ///< Their part of allocated_bytes.
+  std::uint64_t evicted_objects = 0;  ///< Removed whole, in this life.
+  std::uint64_t evicted_bytes = 0;    ///< Blocks given back by eviction, in this life.
+  std::uint64_t reads_through = 0;    ///< Bytes fetched, served and not kept, for want of room or
+                                      ///< because the disk would not take them.
+  Health health = Health::kOk;
+  std::string
+      health_reason;         ///< Why it is degraded: "write [0,+1048576): No space left on device".
+  std::string io_backend;    ///< "io_uring" or "threads".
+  std::string last_problem;  ///< The latest disk or index error, "" when healthy.
+};
+
+/// What an Evict did. Objects that are not here count nowhere.
+struct EvictReport {
+  std::uint64_t objects = 0;  ///< Removed.
+  std::uint64_t bytes = 0;    ///< Blocks given back.
+  std::uint64_t in_use = 0;   ///< Left alone: somebody has them open.
+  std::uint64_t pinned = 0;   ///< Left alone: pinned.
 };
 
 struct VerifyReport {
@@ -67,7 +107,14 @@ struct VerifyReport {
   std::uint64_t chunks = 0;
   std::uint64_t bytes = 0;
   std::uint64_t bad_chunks = 0;
-  std::vector<std::string> bad;  ///< One line per damaged object, at most 100.
+  std::uint64_t repaired_chunks = 0;  ///< Of bad_chunks: fetched again and kept (Repair only).
+  std::vector<std::string> bad;       ///< One line per damaged object, at most 100.
+};
+
+/// An object to be verified, and where to get it from again.
+struct RepairItem {
+  fetch::ObjectId id;
+  std::shared_ptr<fetch::Origin> origin;  ///< Null: is only verified.
 };
 
 /// One object in the cache. Shared by every file that has the same identity.
@@ -110,6 +157,9 @@ class Cache {
     std::uint64_t chunk_size_bytes = 1u << 20;  ///< Power of two, 256 KiB..16 MiB; a directory
                                                 ///< made with another size keeps its own.
     std::uint64_t memory_bytes = 256u << 20;    ///< For chunk buffers.
+    CacheLimits limits;
+    std::chrono::milliseconds check_interval{1000};  ///< How often the limits, and a disk that
+                                                     ///< failed, are looked at.
     IoBackend io_backend = IoBackend::kAuto;
     bool direct_writes = true;      ///< O_DIRECT for whole chunks where it works and
                                     ///< the disk keeps up.
@@ -141,6 +191,28 @@ class Cache {
   virtual void Verify(std::vector<fetch::ObjectId> ids,
                       std::move_only_function<bool(std::uint64_t bytes)> progress,
                       Done<VerifyReport> done) = 0;
+
+  /// Verify, and what was damaged is fetched again through the item's origin before `done`; what
+  /// could not be fetched stays absent and has a line in VerifyReport::bad that says why.
+  virtual void Repair(std::vector<RepairItem> items,
+                      std::move_only_function<bool(std::uint64_t bytes)> progress,
+                      Done<VerifyReport> done) = 0;
+
+  /// Puts other limits in force; what is above them goes soon, in the background.
+  virtual void SetLimits(CacheLimits limits) = 0;
+
+  /// Keeps the cached bytes of `ids` from eviction, what comes later too, until Unpin; also over
+  /// restarts. Fetches nothing. `done` when that is on disk, on the `evict` or `index` thread.
+  /// Errors: as FromErrno; what was done by then holds.
+  virtual void Pin(std::vector<fetch::ObjectId> ids, Done<void> done) = 0;
+  virtual void Unpin(std::vector<fetch::ObjectId> ids, Done<void> done) = 0;
+
+  /// Removes what is cached of `ids` (empty: of all objects) unless it is in use or pinned. `done`
+  /// on the `evict` thread.
+  virtual void Evict(std::vector<fetch::ObjectId> ids, Done<EvictReport> done) = 0;
+
+  /// What other layers keep in the index. Lives as long as the cache.
+  virtual RecordStore& records() = 0;
 };
 
 }  // namespace modelfs::index

@@ -12,7 +12,9 @@ ChunkMap::ChunkMap(std::uint64_t object_size_bytes, std::uint64_t chunk_size_byt
       chunk_size_(chunk_size_bytes),
       count_((object_size_bytes + chunk_size_bytes - 1) / chunk_size_bytes),
       cells_(std::make_unique<std::atomic<std::uint8_t>[]>(count_)),
-      hashes_(std::make_unique<std::uint64_t[]>(count_)) {}
+      hashes_(std::make_unique<std::uint64_t[]>(count_)),
+      readers_(std::make_unique<std::uint16_t[]>(count_)),
+      used_(std::make_unique<std::atomic<std::uint32_t>[]>(count_)) {}
 
 ByteRange ChunkMap::RangeOf(std::uint64_t index) const {
   const std::uint64_t begin = index * chunk_size_;
@@ -33,6 +35,17 @@ void ChunkMap::Move(std::uint64_t index, ChunkState to) {
 void ChunkMap::MarkChecked(std::uint64_t index) {
   if (State(index) != ChunkState::kPresent) return;
   cells_[index].store(kReady, std::memory_order_release);
+}
+
+void ChunkMap::Uncheck(std::uint64_t index) {
+  if (State(index) != ChunkState::kPresent) return;
+  cells_[index].store(static_cast<std::uint8_t>(ChunkState::kPresent), std::memory_order_release);
+}
+
+void ChunkMap::Reset() {
+  for (std::uint64_t i = 0; i < count_; ++i) {
+    if (State(i) == ChunkState::kPresent) Move(i, ChunkState::kAbsent);
+  }
 }
 
 void ChunkMap::Restore(std::uint64_t index, std::uint64_t hash) {

@@ -38,6 +38,31 @@ class ChunkMap {
   /// Requires: the chunk is present.
   void MarkChecked(std::uint64_t index);
   void SetHash(std::uint64_t index, std::uint64_t hash) { hashes_[index] = hash; }
+  /// Present, but to be checked before its next use. Requires: the chunk is present.
+  void Uncheck(std::uint64_t index);
+  /// Everything is absent. Requires: nothing is being fetched.
+  void Reset();
+
+  /// Somebody reads the chunk from the file: it must stay there. Guarded like the states.
+  void BeginRead(std::uint64_t index) {
+    ++readers_[index];
+    ++all_readers_;
+  }
+  void EndRead(std::uint64_t index) {
+    --readers_[index];
+    --all_readers_;
+  }
+  bool BeingRead(std::uint64_t index) const { return readers_[index] > 0; }
+  bool AnyBeingRead() const { return all_readers_ > 0; }
+
+  /// When a chunk was used last, in ticks of the caller's clock. From any thread.
+  void Used(std::uint64_t index, std::uint32_t now) {
+    used_[index].store(now, std::memory_order_relaxed);
+  }
+  std::uint32_t LastUse(std::uint64_t index) const {
+    return used_[index].load(std::memory_order_relaxed);
+  }
+
   /// Used while a map is loaded: absent to present in one step, with its checksum.
   void Restore(std::uint64_t index, std::uint64_t hash);
 
@@ -58,6 +83,9 @@ class ChunkMap {
   const std::uint64_t count_;
   std::unique_ptr<std::atomic<std::uint8_t>[]> cells_;
   std::unique_ptr<std::uint64_t[]> hashes_;
+  std::unique_ptr<std::uint16_t[]> readers_;
+  std::unique_ptr<std::atomic<std::uint32_t>[]> used_;
+  std::uint64_t all_readers_ = 0;
   std::atomic<std::uint64_t> present_chunks_{0};
   std::atomic<std::uint64_t> present_bytes_{0};
 };

@@ -21,6 +21,7 @@ Core::Core(LocalTier tier_in, FaultPoints* faults_in)
     : tier(std::move(tier_in)),
       faults(faults_in != nullptr ? faults_in : &no_faults),
       fetch_size(tier.chunk_size_bytes()),
+      summer(std::make_unique<TaskThread>("sums")),
       opener(std::make_shared<TaskThread>("open")) {}
 
 }  // namespace modelfs::index

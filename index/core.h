@@ -10,11 +10,15 @@
 #include "index/buffer_pool.h"
 #include "index/cache.h"
 #include "index/disk_io.h"
+#include "index/evictor.h"
 #include "index/fetch_size.h"
+#include "index/health.h"
 #include "index/index_db.h"
+#include "index/lmdb_records.h"
 #include "index/loader.h"
 #include "index/local_tier.h"
 #include "index/rate_meter.h"
+#include "index/space.h"
 #include "index/task_thread.h"
 
 namespace modelfs::index {
@@ -58,27 +62,45 @@ struct Counters {
   std::atomic<std::uint64_t> fetches_in_flight{0};
   std::atomic<std::uint64_t> quarantined_chunks{0};
   std::atomic<std::uint64_t> uncached_writes{0};
+  std::atomic<std::uint64_t> evicted_objects{0};
+  std::atomic<std::uint64_t> evicted_bytes{0};
+  std::atomic<std::uint64_t> reads_through{0};
   std::atomic<std::uint64_t> direct_in_flight{0};  ///< O_DIRECT writes of chunks under way.
 };
 
 /// What the objects of one cache share. Built and shut down by LocalCache; kept alive, inert, by
 /// objects and flights that outlive it.
 struct Core {
+  using Clock = std::chrono::steady_clock;
+
   Core(LocalTier tier_in, FaultPoints* faults_in);
+
+  /// A coarse clock for recency: sixteenths of a second since the start, from 1 on; 0 is "never".
+  std::uint32_t Ticks() const {
+    return static_cast<std::uint32_t>((Clock::now() - started) /
+                                      std::chrono::microseconds(62'500)) +
+           1;
+  }
 
   LocalTier tier;
   NoFaultPoints no_faults;
   FaultPoints* const faults;
   Counters counters;
   Problems problems;
+  const Clock::time_point started = Clock::now();
+  const std::shared_ptr<Space> space = std::make_shared<Space>();
+  HealthState health;
   RateMeter fetch_rate;
   FetchSize fetch_size;
   std::atomic<bool> closing{false};
+  std::unique_ptr<TaskThread> summer;  ///< `sums`: compares objects with their origin's sums.
   std::shared_ptr<TaskThread> opener;  ///< `open`: maps are read and files made here.
-  std::unique_ptr<IndexDb> db;
+  std::unique_ptr<LmdbRecords> records;
+  std::unique_ptr<IndexDb> db;  ///< Ends before `records`, which it calls back.
   std::unique_ptr<DiskIo> disk;
   std::shared_ptr<BufferPool> buffers;
   Loader loader;
+  std::unique_ptr<Evictor> evictor;
 };
 
 }  // namespace modelfs::index

@@ -9,7 +9,10 @@
 
 #include "fetch/origin.h"
 #include "index/buffer_pool.h"
+#include "index/origin_sums.h"
 #include "index/read_op.h"
+#include "index/space.h"
+#include "index/stream_window.h"
 
 namespace modelfs::index {
 
@@ -18,11 +21,22 @@ class LocalObject;
 /// One chunk between "wanted" and "on disk". Guarded by the mutex of its object, except that bytes
 /// below `filled` never change again and may be copied without it.
 struct ChunkLoad {
+  ChunkLoad() = default;
+  ChunkLoad(const ChunkLoad&) = delete;
+  ChunkLoad& operator=(const ChunkLoad&) = delete;
+  ~ChunkLoad() {
+    if (window && buffer) window->GiveBack(std::move(buffer));
+  }
+
   std::uint64_t chunk = 0;
   std::uint64_t size_bytes = 0;
   std::uint64_t filled = 0;  ///< The watermark: bytes that have arrived.
   std::uint64_t hash = 0;    ///< Once full.
+  ChunkSums sums;            ///< Once full; those that may be compared with the origin's.
   Buffer buffer;             ///< None before the first byte.
+  bool streamed = false;     ///< Comes, or is to come, by a StreamFlight.
+  SpaceReservation room;     ///< On disk; from Store until it is accounted for.
+  std::shared_ptr<StreamWindow> window;  ///< Whose buffer it is; null: the pool's.
   std::vector<ReadPiece> waiters;
 };
 

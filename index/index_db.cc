@@ -14,7 +14,8 @@ namespace {
 
 using Table = LmdbStore::Table;
 
-constexpr std::uint64_t kFormat = 1;
+constexpr std::uint64_t kFormat = 2;
+constexpr std::uint64_t kFormatBefore = 1;
 constexpr std::size_t kBatch = 64;
 constexpr std::chrono::milliseconds kBatchTime{100};
 
@@ -47,6 +48,7 @@ Result<void> IndexDb::Prepare() {
   });
   if (!read) return read;
   if (format == kFormat) return {};
+  if (format == kFormatBefore) return Upgrade();
   if (format != 0) {
     return Fail(Errc::kInvalid,
                 fmt::format("index has format {}, this program knows {}; delete the index "
@@ -55,6 +57,30 @@ Result<void> IndexDb::Prepare() {
   }
   needs_rebuild_ = true;
   return store_->Write([this](MDB_txn* txn) {
+    return PutNumber(txn, store_->table(Table::kMeta), "format", kFormat);
+  });
+}
+
+/// From format 1, whose objects have neither pins nor the blocks that they take.
+Result<void> IndexDb::Upgrade() {
+  return store_->Write([this](MDB_txn* txn) {
+    const MDB_dbi objects = store_->table(Table::kObjects);
+    MDB_cursor* raw = nullptr;
+    if (const int rc = mdb_cursor_open(txn, objects, &raw); rc != 0) return rc;
+    const LmdbCursor cursor(raw);
+    MDB_val key{};
+    MDB_val value{};
+    int rc = mdb_cursor_get(raw, &key, &value, MDB_FIRST);
+    std::vector<ObjectRecord> records;
+    for (; rc == 0; rc = mdb_cursor_get(raw, &key, &value, MDB_NEXT)) {
+      auto record = DecodeObjectOfFormat1(Bytes(value));
+      if (!record) return MDB_CORRUPTED;
+      records.push_back(std::move(*record));
+    }
+    if (rc != MDB_NOTFOUND) return rc;
+    for (const ObjectRecord& record : records) {
+      if (const int put = PutObject(txn, record.id.Digest(), record); put != 0) return put;
+    }
     return PutNumber(txn, store_->table(Table::kMeta), "format", kFormat);
   });
 }
@@ -133,8 +159,9 @@ void IndexDb::MarkDirty(const fetch::ObjectId& id, std::uint64_t chunk_size_byte
   Enqueue(std::move(change), true);
 }
 
-void IndexDb::MarkClean(const std::string& digest) {
+void IndexDb::MarkClean(const std::string& digest, std::uint64_t allocated_bytes) {
   Change change;
+  change.number = allocated_bytes;
   change.kind = Change::Kind::kClean;
   change.digest = digest;
   Enqueue(std::move(change), false);
@@ -148,8 +175,18 @@ void IndexDb::SetVerified(const std::string& digest, Verified verified) {
   Enqueue(std::move(change), false);
 }
 
-void IndexDb::Touch(const std::string& digest) {
+void IndexDb::SetPinned(const fetch::ObjectId& id, std::uint64_t chunk_size_bytes, bool pinned) {
   Change change;
+  change.kind = pinned ? Change::Kind::kPin : Change::Kind::kUnpin;
+  change.digest = id.Digest();
+  change.id = id;
+  change.number = chunk_size_bytes;
+  Enqueue(std::move(change), false);
+}
+
+void IndexDb::Touch(const std::string& digest, std::int64_t last_use) {
+  Change change;
+  change.number = static_cast<std::uint64_t>(last_use);
   change.kind = Change::Kind::kTouch;
   change.digest = digest;
   Enqueue(std::move(change), false);

@@ -28,8 +28,10 @@ struct ObjectRecord {
   std::uint64_t chunk_size_bytes = 0;
   std::uint64_t present_chunks = 0;
   std::uint64_t present_bytes = 0;
-  std::int64_t last_use = 0;  ///< Seconds since the epoch.
-  bool dirty = false;         ///< Was being written when this was stored.
+  std::uint64_t allocated_bytes = 0;  ///< Blocks of its files, as of the last MarkClean.
+  std::int64_t last_use = 0;          ///< Seconds since the epoch, a minute or so behind.
+  bool dirty = false;                 ///< Was being written when this was stored.
+  bool pinned = false;
   Verified verified = Verified::kNo;
 };
 
@@ -55,6 +57,8 @@ class IndexDb {
   /// True when it was made just now or never finished its rebuild: fill it with Replace for each
   /// map file, then call MarkBuilt.
   bool needs_rebuild() const { return needs_rebuild_; }
+  /// False after a kill or a crash: what was not committed by then is lost.
+  bool was_closed() const { return store_->was_closed(); }
 
   Result<std::optional<ObjectRecord>> FindObject(const std::string& digest) const;
   Result<std::vector<ObjectRecord>> Objects() const;
@@ -65,9 +69,12 @@ class IndexDb {
   /// Notes that the object is being written; makes its record if there is none. `done` after the
   /// commit, which is hastened, on the `index` thread.
   void MarkDirty(const fetch::ObjectId& id, std::uint64_t chunk_size_bytes, Done<void> done);
-  void MarkClean(const std::string& digest);
+  void MarkClean(const std::string& digest, std::uint64_t allocated_bytes);
+  /// Makes its record if there is none.
+  void SetPinned(const fetch::ObjectId& id, std::uint64_t chunk_size_bytes, bool pinned);
   void SetVerified(const std::string& digest, Verified verified);
-  void Touch(const std::string& digest);
+  /// `last_use`: seconds since the epoch.
+  void Touch(const std::string& digest, std::int64_t last_use);
   void PutChunk(const std::string& digest, std::uint64_t index, std::uint64_t hash);
   void DropChunk(const std::string& digest, std::uint64_t index);
   /// Sets an object to exactly `chunks` (ascending), clean.
@@ -75,6 +82,17 @@ class IndexDb {
                std::vector<IndexedChunk> chunks);
   void Remove(const std::string& digest);
   void MarkBuilt();
+
+  // Records; index_db_records.cc. `key` is the table's own, see LmdbRecords.
+  using RecordValue = std::shared_ptr<const std::string>;
+  /// `value` null: erases. `done` after the commit, on the `index` thread.
+  void PutRecord(std::string key, RecordValue value, Done<void> done);
+  Result<std::optional<std::string>> FindRecord(std::string_view key) const;
+  /// Calls `each` for the keys that start with `prefix`, ascending, with their values, inside the
+  /// transaction: it must not take a lock.
+  Result<void> ForEachRecord(
+      std::string_view prefix,
+      const std::function<void(std::string_view key, std::string_view value)>& each) const;
 
   /// `done` when all that was asked for before is committed.
   void Flush(Done<void> done);
@@ -88,17 +106,21 @@ class IndexDb {
       kClean,
       kVerified,
       kTouch,
+      kPin,
+      kUnpin,
       kPut,
       kDrop,
       kReplace,
       kRemove,
       kBuilt,
+      kRecord,
       kFlush
     };
     Kind kind = Kind::kFlush;
-    std::string digest;
+    std::string digest;  ///< Or the key of a record.
     fetch::ObjectId id;
-    std::uint64_t number = 0;  ///< Chunk index, chunk size, or verified.
+    RecordValue value;
+    std::uint64_t number = 0;  ///< Chunk index, chunk size, allocated bytes, last use or verified.
     std::uint64_t hash = 0;
     std::vector<IndexedChunk> chunks;
     Done<void> done;
@@ -106,12 +128,14 @@ class IndexDb {
 
   IndexDb(std::unique_ptr<LmdbStore> store, std::function<void(const Error&)> on_problem);
   Result<void> Prepare();
+  Result<void> Upgrade();
   void Enqueue(Change change, bool urgent) EXCLUDES(mutex_);
   void Run();
   void Commit(std::deque<Change>& batch);
   int Apply(MDB_txn* txn, const Change& change);
   int ApplyToObject(MDB_txn* txn, const Change& change);
   int ApplyReplace(MDB_txn* txn, const Change& change);
+  int ApplyRecord(MDB_txn* txn, const Change& change);
   int ApplyChunk(MDB_txn* txn, const Change& change);
   int RemoveChunks(MDB_txn* txn, std::uint64_t serial);
   int NextSerial(MDB_txn* txn, std::uint64_t& serial);

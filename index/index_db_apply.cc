@@ -32,6 +32,8 @@ int IndexDb::Apply(MDB_txn* txn, const Change& change) {
     case Change::Kind::kDirty:
     case Change::Kind::kClean:
     case Change::Kind::kVerified:
+    case Change::Kind::kPin:
+    case Change::Kind::kUnpin:
     case Change::Kind::kTouch: return ApplyToObject(txn, change);
     case Change::Kind::kPut:
     case Change::Kind::kDrop: return ApplyChunk(txn, change);
@@ -45,6 +47,7 @@ int IndexDb::Apply(MDB_txn* txn, const Change& change) {
       return mdb_del(txn, store_->table(Table::kObjects), &key, nullptr);
     }
     case Change::Kind::kBuilt: return PutNumber(txn, store_->table(Table::kMeta), "built", 1);
+    case Change::Kind::kRecord: return ApplyRecord(txn, change);
     case Change::Kind::kFlush: return 0;
   }
   return 0;
@@ -54,19 +57,27 @@ int IndexDb::ApplyToObject(MDB_txn* txn, const Change& change) {
   ObjectRecord record;
   int rc = GetObject(txn, change.digest, record);
   if (rc == MDB_NOTFOUND) {
-    if (change.kind != Change::Kind::kDirty) return 0;
+    if (change.kind != Change::Kind::kDirty && change.kind != Change::Kind::kPin) return 0;
     record.id = change.id;
+    record.last_use = Now();
     record.chunk_size_bytes = change.number;
     rc = NextSerial(txn, record.serial);
   }
   if (rc != 0) return rc;
   switch (change.kind) {
     case Change::Kind::kDirty: record.dirty = true; break;
-    case Change::Kind::kClean: record.dirty = false; break;
+    case Change::Kind::kClean:
+      record.dirty = false;
+      record.allocated_bytes = change.number;
+      break;
+    case Change::Kind::kPin: record.pinned = true; break;
+    case Change::Kind::kUnpin: record.pinned = false; break;
+    case Change::Kind::kTouch:
+      record.last_use = std::max(record.last_use, static_cast<std::int64_t>(change.number));
+      break;
     case Change::Kind::kVerified: record.verified = static_cast<Verified>(change.number); break;
     default: break;
   }
-  record.last_use = Now();
   return PutObject(txn, change.digest, record);
 }
 

@@ -15,10 +15,14 @@ struct FixedObject {
   std::uint32_t flags;
   std::uint32_t lengths[4];
   std::uint32_t reserved;
+  std::uint64_t allocated;  ///< Not in format 1.
 };
-static_assert(sizeof(FixedObject) == 72);
+static_assert(sizeof(FixedObject) == 80);
+constexpr std::size_t kFixedOfFormat1 = offsetof(FixedObject, allocated);
+static_assert(kFixedOfFormat1 == 72);
 
 constexpr std::uint32_t kDirty = 1;
+constexpr std::uint32_t kPinned = 2;
 constexpr std::uint32_t kVerifiedShift = 8;
 
 void StoreBigEndian(std::byte* out, std::uint64_t value) {
@@ -44,8 +48,9 @@ std::vector<std::byte> EncodeObject(const ObjectRecord& record) {
   fixed.present_chunks = record.present_chunks;
   fixed.present_bytes = record.present_bytes;
   fixed.last_use = record.last_use;
-  fixed.flags =
-      (record.dirty ? kDirty : 0) | (static_cast<std::uint32_t>(record.verified) << kVerifiedShift);
+  fixed.allocated = record.allocated_bytes;
+  fixed.flags = (record.dirty ? kDirty : 0) | (record.pinned ? kPinned : 0) |
+                (static_cast<std::uint32_t>(record.verified) << kVerifiedShift);
   std::size_t size = sizeof fixed;
   for (std::size_t i = 0; i < texts.size(); ++i) {
     fixed.lengths[i] = static_cast<std::uint32_t>(texts[i]->size());
@@ -61,11 +66,14 @@ std::vector<std::byte> EncodeObject(const ObjectRecord& record) {
   return bytes;
 }
 
-std::optional<ObjectRecord> DecodeObject(std::span<const std::byte> bytes) {
+namespace {
+
+/// `fixed_size`: how much of FixedObject is there.
+std::optional<ObjectRecord> Decode(std::span<const std::byte> bytes, std::size_t fixed_size) {
   FixedObject fixed{};
-  if (bytes.size() < sizeof fixed) return std::nullopt;
-  std::memcpy(&fixed, bytes.data(), sizeof fixed);
-  bytes = bytes.subspan(sizeof fixed);
+  if (bytes.size() < fixed_size) return std::nullopt;
+  std::memcpy(&fixed, bytes.data(), fixed_size);
+  bytes = bytes.subspan(fixed_size);
   ObjectRecord record;
   const std::array<std::string*, 4> texts{&record.id.domain, &record.id.source, &record.id.key,
                                           &record.id.tag};
@@ -80,9 +88,21 @@ std::optional<ObjectRecord> DecodeObject(std::span<const std::byte> bytes) {
   record.present_chunks = fixed.present_chunks;
   record.present_bytes = fixed.present_bytes;
   record.last_use = fixed.last_use;
+  record.allocated_bytes = fixed.allocated;
   record.dirty = (fixed.flags & kDirty) != 0;
+  record.pinned = (fixed.flags & kPinned) != 0;
   record.verified = static_cast<Verified>((fixed.flags >> kVerifiedShift) & 3);
   return record;
+}
+
+}  // namespace
+
+std::optional<ObjectRecord> DecodeObject(std::span<const std::byte> bytes) {
+  return Decode(bytes, sizeof(FixedObject));
+}
+
+std::optional<ObjectRecord> DecodeObjectOfFormat1(std::span<const std::byte> bytes) {
+  return Decode(bytes, kFixedOfFormat1);
 }
 
 }  // namespace modelfs::index

@@ -26,5 +26,7 @@ std::array<std::byte, 16> GroupKey(std::uint64_t serial, std::uint64_t group);
 /// Value of the `objects` table; its key is the digest in hex.
 std::vector<std::byte> EncodeObject(const ObjectRecord& record);
 std::optional<ObjectRecord> DecodeObject(std::span<const std::byte> bytes);
+/// The same for an index of format 1.
+std::optional<ObjectRecord> DecodeObjectOfFormat1(std::span<const std::byte> bytes);
 
 }  // namespace modelfs::index

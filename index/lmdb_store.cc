@@ -94,7 +94,9 @@ Result<std::unique_ptr<LmdbStore>> LmdbStore::Open(const fs::path& directory,
     return FailErrno(error.value(), fmt::format("create {}", directory.string()));
   }
   const fs::path stamp_file = directory / "stamp";
+  bool was_closed = false;
   if (const auto stamp = ReadStamp(stamp_file); stamp) {
+    was_closed = true;
     ::unlink(stamp_file.c_str());
     if (StampOf(directory / "data.mdb") != stamp) {
       spdlog::warn(
@@ -105,6 +107,7 @@ Result<std::unique_ptr<LmdbStore>> LmdbStore::Open(const fs::path& directory,
     }
   }
   std::unique_ptr<LmdbStore> store(new LmdbStore(directory, map_bytes));
+  store->was_closed_ = was_closed;
   auto opened = store->TryOpen();
   if (!opened && opened.error().code != Errc::kDenied && opened.error().code != Errc::kNoSpace) {
     spdlog::warn("index.damaged directory={} reason=\"{}\" mend=\"rebuilt from the map files\"",
@@ -121,7 +124,7 @@ Result<void> LmdbStore::TryOpen() {
   MDB_env* raw = nullptr;
   if (const int rc = mdb_env_create(&raw); rc != 0) return LmdbError("create", rc);
   env_.reset(raw);
-  mdb_env_set_maxdbs(raw, 3);
+  mdb_env_set_maxdbs(raw, 4);
   mdb_env_set_mapsize(raw, map_bytes_);
   if (const int rc = mdb_env_open(raw, directory_.c_str(), MDB_NOTLS | MDB_NOMETASYNC, 0600);
       rc != 0) {
@@ -141,7 +144,7 @@ Result<void> LmdbStore::TryOpen() {
     return Fail(Errc::kCorrupt, "data.mdb is cut short");
   }
   return Write([this](MDB_txn* txn) {
-    constexpr std::array<const char*, 3> kNames{"meta", "objects", "chunks"};
+    constexpr std::array<const char*, 4> kNames{"meta", "objects", "chunks", "records"};
     for (std::size_t i = 0; i < kNames.size(); ++i) {
       if (const int rc = mdb_dbi_open(txn, kNames[i], MDB_CREATE, &tables_[i]); rc != 0) return rc;
     }

@@ -24,7 +24,7 @@ using LmdbCursor = Handle<MDB_cursor, mdb_cursor_close>;
 /// kCorrupt, a missing key kNotFound.
 std::unexpected<Error> LmdbError(std::string_view operation, int rc);
 
-/// An LMDB environment with the three tables of the index, and how to open it safely.
+/// An LMDB environment with the four tables of the index, and how to open it safely.
 ///
 /// Threads: Read from any thread; Write and Grow from the `index` thread only. A body must not keep
 /// what it saw: memory of a transaction dies with it.
@@ -33,7 +33,7 @@ class LmdbStore {
  public:
   static constexpr std::size_t kFirstMapBytes = std::size_t{256} << 20;
 
-  enum class Table : std::uint8_t { kMeta, kObjects, kChunks };
+  enum class Table : std::uint8_t { kMeta, kObjects, kChunks, kRecords };
   using Body = std::function<int(MDB_txn*)>;  ///< Returns an LMDB code; 0 commits.
 
   /// Opens or makes the environment in `directory`. What cannot be opened, or does not match the
@@ -44,6 +44,8 @@ class LmdbStore {
                                                  std::size_t map_bytes = kFirstMapBytes);
 
   MDB_dbi table(Table t) const { return tables_[static_cast<std::size_t>(t)]; }
+  /// Whether its last owner closed it in order.
+  bool was_closed() const { return was_closed_; }
   Result<void> Read(const Body& body) const EXCLUDES(growing_);
   /// Doubles the map and starts again when it is full.
   Result<void> Write(const Body& body) EXCLUDES(growing_);
@@ -59,10 +61,11 @@ class LmdbStore {
 
   const std::filesystem::path directory_;
   const std::size_t map_bytes_;
+  bool was_closed_ = false;
   mutable Mutex growing_;  ///< Keeps readers out while the map is resized.
   LmdbEnv env_;
   mutable LmdbTxn reader_ GUARDED_BY(growing_);  ///< Reset between reads; renewing beats beginning.
-  std::array<MDB_dbi, 3> tables_{};
+  std::array<MDB_dbi, 4> tables_{};
 };
 
 }  // namespace modelfs::index

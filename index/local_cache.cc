@@ -7,18 +7,6 @@
 #include <utility>
 
 namespace modelfs::index {
-namespace {
-
-std::vector<IndexedChunk> ReadMap(const MapFile& map) {
-  std::vector<IndexedChunk> chunks;
-  auto read = map.ReadAll([&](std::uint64_t index, const MapRecord& record) {
-    chunks.push_back({index, record.xxh3});
-  });
-  if (!read) spdlog::warn("cache.map_unreadable what=\"{}\"", read.error().what);
-  return chunks;
-}
-
-}  // namespace
 
 // By value: the seam leaves it to us whether to keep them.
 // NOLINTNEXTLINE(performance-unnecessary-value-param)
@@ -49,6 +37,10 @@ Result<std::unique_ptr<LocalCache>> LocalCache::Make(const Options& options) {
                                              index_directory.string(), db.error().what));
   }
   core->db = std::move(*db);
+  core->records =
+      std::make_unique<LmdbRecords>(*core->db, [weak = std::weak_ptr(core)](const Error& error) {
+        if (const auto c = weak.lock()) c->problems.Note("index.read_failed", error);
+      });
   core->buffers = std::make_shared<BufferPool>(
       core->tier.chunk_size_bytes(), options.memory_bytes,
       [opener = core->opener](TaskThread::Task task) { opener->Post(std::move(task)); },
@@ -56,66 +48,18 @@ Result<std::unique_ptr<LocalCache>> LocalCache::Make(const Options& options) {
         if (const auto c = weak.lock()) c->loader.RoomAgain();
       });
   auto cache = std::make_unique<LocalCache>(core);
+  core->space->SetLimits(options.limits);
   auto ready = core->db->needs_rebuild() ? cache->Rebuild() : cache->Reconcile();
   if (!ready) return std::unexpected(std::move(ready.error()));
+  core->evictor = std::make_unique<Evictor>(
+      *core, Evictor::Options{
+                 .open = [raw = cache.get()](const std::string& d) { return raw->OpenKnown(d); },
+                 .alive = [raw = cache.get()] { return raw->Alive(); },
+                 .tick = options.check_interval});
   spdlog::info("cache.open directory={} objects={} bytes={} io={}", options.directory.string(),
                core->counters.objects.load(), core->counters.cached_bytes.load(),
                core->disk->name());
   return cache;
-}
-
-/// Brings the index up to the maps, for objects that were being written when we were stopped.
-Result<void> LocalCache::Reconcile() {
-  auto objects = core_->db->Objects();
-  if (!objects) {
-    spdlog::warn("index.unreadable what=\"{}\"", objects.error().what);
-    return Rebuild();
-  }
-  for (const ObjectRecord& record : *objects) {
-    std::uint64_t bytes = record.present_bytes;
-    if (record.dirty) {
-      auto map = core_->tier.OpenMap(record.id.Digest());
-      if (!map || map->header().id != record.id) {
-        core_->db->Remove(record.id.Digest());
-        continue;
-      }
-      auto chunks = ReadMap(*map);
-      bytes = 0;
-      for (const IndexedChunk& c : chunks) {
-        bytes += std::min(record.chunk_size_bytes,
-                          record.id.size_bytes - c.index * record.chunk_size_bytes);
-      }
-      core_->db->Replace(record.id, record.chunk_size_bytes, std::move(chunks));
-    }
-    core_->counters.objects.fetch_add(1);
-    core_->counters.cached_bytes.fetch_add(bytes);
-  }
-  Flush();
-  return {};
-}
-
-Result<void> LocalCache::Rebuild() {
-  core_->counters.objects = 0;
-  core_->counters.cached_bytes = 0;
-  core_->tier.ForEachMap([this](const MapFile& map) {
-    const MapFile::Header& header = map.header();
-    auto chunks = ReadMap(map);
-    std::uint64_t bytes = 0;
-    for (const IndexedChunk& c : chunks) {
-      bytes += std::min(header.chunk_size_bytes,
-                        header.id.size_bytes - c.index * header.chunk_size_bytes);
-    }
-    core_->counters.objects.fetch_add(1);
-    core_->counters.cached_bytes.fetch_add(bytes);
-    core_->db->Replace(header.id, header.chunk_size_bytes, std::move(chunks));
-    return true;
-  });
-  core_->db->MarkBuilt();
-  Flush();
-  if (core_->counters.objects > 0) {
-    spdlog::info("index.rebuilt objects={}", core_->counters.objects.load());
-  }
-  return {};
 }
 
 void LocalCache::Flush() {
@@ -148,6 +92,8 @@ LocalCache::~LocalCache() {
   for (const auto& object : objects) object->Shutdown();
   core_->buffers->Close();
   verifier_.Stop();
+  core_->summer->Stop();
+  if (core_->evictor) core_->evictor->Stop();
   // From where bytes come to where they go: each stage may still feed the next.
   core_->opener->Stop();
   Flush();
@@ -156,7 +102,7 @@ LocalCache::~LocalCache() {
   core_->db->Stop();
 }
 
-std::shared_ptr<LocalObject> LocalCache::Open(const fetch::ObjectId& id) {
+std::shared_ptr<LocalObject> LocalCache::Open(const fetch::ObjectId& id, Keep keep) {
   std::string digest = id.Digest();
   std::shared_ptr<LocalObject> object;
   std::shared_ptr<LocalObject> dropped;  // Its destructor must not run under the lock.
@@ -170,7 +116,7 @@ std::shared_ptr<LocalObject> LocalCache::Open(const fetch::ObjectId& id) {
       object = std::make_shared<LocalObject>(core_, id, std::move(digest));
       slot = object;
       fresh = true;
-      recent_.push_back(object);
+      if (keep == Keep::kYes) recent_.push_back(object);
       if (recent_.size() > kRecent) {
         dropped = std::move(recent_.front());
         recent_.pop_front();
@@ -188,10 +134,9 @@ std::shared_ptr<LocalObject> LocalCache::Open(const fetch::ObjectId& id) {
 
 std::shared_ptr<CachedObject> LocalCache::Get(const fetch::ObjectId& id,
                                               std::shared_ptr<fetch::Origin> origin) {
-  auto object = Open(id);
+  const auto object = Open(id, Keep::kYes);
   object->SetOrigin(std::move(origin));
-  core_->db->Touch(object->digest());
-  return object;
+  return object->Hold();
 }
 
 std::optional<ObjectStatus> LocalCache::Find(const fetch::ObjectId& id) const {
@@ -203,19 +148,24 @@ std::optional<ObjectStatus> LocalCache::Find(const fetch::ObjectId& id) const {
   }
   if (object) {
     ObjectStatus status = object->Status();
-    if (status.cached_bytes > 0) return status;
+    if (status.cached_bytes > 0 || status.pinned) return status;
   }
+  // The index is a batch behind: whether and how much is there, `space` knows.
+  const auto known = core_->space->Find(digest);
+  if (!known || (known->present_bytes == 0 && !known->pinned)) return std::nullopt;
   const auto record = core_->db->FindObject(digest).value_or(std::nullopt);
-  if (!record || record->present_chunks == 0) return std::nullopt;
-  return ObjectStatus{.id = record->id,
-                      .cached_bytes = record->present_bytes,
-                      .whole = record->present_bytes == record->id.size_bytes,
-                      .verified = record->verified};
+  const bool whole = known->present_bytes == id.size_bytes;
+  return ObjectStatus{.id = id,
+                      .cached_bytes = known->present_bytes,
+                      .whole = whole,
+                      .verified = whole && record ? record->verified : Verified::kNo,
+                      .pinned = known->pinned};
 }
 
 CacheStats LocalCache::Stats() const {
   const Counters& c = core_->counters;
   CacheStats s;
+  s.chunk_size_bytes = core_->tier.chunk_size_bytes();
   s.objects = c.objects;
   s.cached_bytes = c.cached_bytes;
   s.hit_bytes = c.hit_bytes;
@@ -228,6 +178,18 @@ CacheStats LocalCache::Stats() const {
   s.buffer_limit_bytes = core_->buffers->limit() * core_->buffers->buffer_bytes();
   s.quarantined_chunks = c.quarantined_chunks;
   s.uncached_writes = c.uncached_writes;
+  const CacheLimits limits = core_->space->limits();
+  s.limit_bytes = limits.size_bytes;
+  s.free_floor_bytes = limits.free_floor_bytes;
+  const Space::Totals totals = core_->space->totals();
+  s.allocated_bytes = totals.allocated_bytes;
+  s.pinned_objects = totals.pinned_objects;
+  s.pinned_bytes = totals.pinned_bytes;
+  s.evicted_objects = c.evicted_objects;
+  s.evicted_bytes = c.evicted_bytes;
+  s.reads_through = c.reads_through;
+  s.health = core_->health.degraded() ? Health::kDegraded : Health::kOk;
+  s.health_reason = core_->health.reason();
   s.io_backend = core_->disk->name();
   s.last_problem = core_->problems.last();
   return s;
@@ -236,9 +198,26 @@ CacheStats LocalCache::Stats() const {
 void LocalCache::Verify(std::vector<fetch::ObjectId> ids,
                         std::move_only_function<bool(std::uint64_t bytes)> progress,
                         Done<VerifyReport> done) {
+  std::vector<RepairItem> items;
+  items.reserve(ids.size());
+  for (fetch::ObjectId& id : ids) items.push_back({std::move(id), nullptr});
   verifier_.Start(
-      std::move(ids), [this](const fetch::ObjectId& id) { return Open(id); }, std::move(progress),
-      std::move(done));
+      std::move(items), [this](const fetch::ObjectId& id) { return Open(id, Keep::kNo); },
+      std::move(progress), std::move(done));
+}
+
+void LocalCache::Repair(std::vector<RepairItem> items,
+                        std::move_only_function<bool(std::uint64_t bytes)> progress,
+                        Done<VerifyReport> done) {
+  if (items.empty()) return done(VerifyReport{});  // An empty list would mean all to the verifier.
+  verifier_.Start(
+      std::move(items), [this](const fetch::ObjectId& id) { return Open(id, Keep::kNo); },
+      std::move(progress), std::move(done));
+}
+
+void LocalCache::SetLimits(CacheLimits limits) {
+  core_->space->SetLimits(limits);
+  core_->evictor->Nudge();
 }
 
 }  // namespace modelfs::index

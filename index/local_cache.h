@@ -9,6 +9,7 @@
 #include "fetch/base/mutex.h"
 #include "index/cache.h"
 #include "index/core.h"
+#include "index/evictor.h"
 #include "index/local_object.h"
 #include "index/verifier.h"
 
@@ -29,13 +30,32 @@ class LocalCache final : public Cache {
   void Verify(std::vector<fetch::ObjectId> ids,
               std::move_only_function<bool(std::uint64_t bytes)> progress,
               Done<VerifyReport> done) override;
+  void Repair(std::vector<RepairItem> items,
+              std::move_only_function<bool(std::uint64_t bytes)> progress,
+              Done<VerifyReport> done) override;
+  void SetLimits(CacheLimits limits) override;
+  void Pin(std::vector<fetch::ObjectId> ids, Done<void> done) override;
+  void Unpin(std::vector<fetch::ObjectId> ids, Done<void> done) override;
+  void Evict(std::vector<fetch::ObjectId> ids, Done<EvictReport> done) override;
+  RecordStore& records() override { return *core_->records; }
 
  private:
+  enum class Pinning : std::uint8_t { kPin, kUnpin };
   /// Objects that stay open although nobody holds them.
   static constexpr std::size_t kRecent = 64;
 
-  std::shared_ptr<LocalObject> Open(const fetch::ObjectId& id) EXCLUDES(mutex_);
+  /// Whether an object that nobody holds stays open for a while.
+  enum class Keep : std::uint8_t { kNo, kYes };
+
+  std::shared_ptr<LocalObject> Open(const fetch::ObjectId& id, Keep keep) EXCLUDES(mutex_);
+  std::shared_ptr<LocalObject> OpenKnown(const std::string& digest) EXCLUDES(mutex_);
+  std::vector<std::shared_ptr<LocalObject>> Alive() const EXCLUDES(mutex_);
+  void SetPinned(std::vector<fetch::ObjectId> ids, Pinning pinning, Done<void> done);
+  EvictReport EvictNow(const std::vector<std::string>& digests);
   Result<void> Reconcile();
+  void Recount(const ObjectRecord& record, bool recount);
+  void AdoptUnknown();
+  std::uint64_t Adopt(const MapFile& map);
   Result<void> Rebuild();
   void Flush();
 

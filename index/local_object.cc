@@ -16,6 +16,7 @@ LocalObject::~LocalObject() { MarkClean(); }
 void LocalObject::Load() {
   auto files = core_->tier.OpenObject(id_);
   const auto record = core_->db->FindObject(digest_).value_or(std::nullopt);
+  const auto known = core_->space->Find(digest_);
   std::vector<IndexedChunk> present;
   Result<void> read;
   if (files) {
@@ -40,10 +41,12 @@ void LocalObject::Load() {
       files_ = std::make_unique<ObjectFiles>(std::move(*files));
       data_fd_.store(files_->data.get(), std::memory_order_release);
     }
-    if (record) {
-      accounted_bytes_ = record->present_bytes;
-      if (chunks_.whole()) verified_ = record->verified;
-    }
+    if (known) accounted_bytes_ = known->present_bytes;
+    if (record && chunks_.whole()) verified_ = record->verified;
+  }
+  if (data_fd() >= 0 && !known) Recount();  // The index had lost it.
+  {
+    const MutexLock lock(mutex_);
     Account();
     loaded_.store(true, std::memory_order_release);
     queued.swap(queued_);
@@ -56,6 +59,7 @@ void LocalObject::Account() {
   const std::uint64_t now = chunks_.present_bytes();
   core_->counters.cached_bytes.fetch_add(now - accounted_bytes_, std::memory_order_relaxed);
   accounted_bytes_ = now;
+  core_->space->SetPresent(digest_, now);
 }
 
 void LocalObject::AwaitLoaded() {
@@ -65,8 +69,10 @@ void LocalObject::AwaitLoaded() {
 
 void LocalObject::SetOrigin(std::shared_ptr<fetch::Origin> origin) {
   std::shared_ptr<fetch::Origin> old;  // May be the last reference: not under the lock.
+  const bool stream = origin && origin->DeliveryOf(id_) == fetch::Delivery::kStream;
   const MutexLock lock(mutex_);
   changed_.reset();
+  stream_only_ = stream;
   old = std::exchange(origin_, std::move(origin));
 }
 
@@ -81,6 +87,9 @@ ObjectStatus LocalObject::Status() const {
                       .whole = loaded_.load(std::memory_order_acquire) && chunks_.whole()};
   const MutexLock lock(mutex_);
   status.verified = status.whole ? verified_ : Verified::kNo;
+  status.in_use = !outside_.expired();
+  const auto known = core_->space->Find(digest_);
+  status.pinned = known && known->pinned;
   return status;
 }
 
@@ -93,6 +102,7 @@ void LocalObject::Shutdown() {
   {
     const MutexLock lock(mutex_);
     closed_ = true;
+    loaded_condition_.NotifyAll();
     origin = std::move(origin_);
     queued.swap(queued_);
     whole.swap(whole_waiters_);
@@ -121,12 +131,18 @@ void LocalObject::Shutdown() {
 }
 
 void LocalObject::MarkClean() {
+  const auto known = core_->space->Find(digest_);
+  if (known && known->last_use / 1'000'000 > touched_.load()) {
+    touched_ = known->last_use / 1'000'000;
+    core_->db->Touch(digest_, touched_);
+  }
   {
     const MutexLock lock(mutex_);
-    if (files_state_ != FilesState::kReady) return;
+    if (!dirty_) return;
+    dirty_ = false;
     files_state_ = FilesState::kIdle;
   }
-  core_->db->MarkClean(digest_);
+  core_->db->MarkClean(digest_, known ? known->allocated_bytes : 0);
 }
 
 std::optional<std::uint64_t> LocalObject::ExpectedHash(std::uint64_t chunk) const {
@@ -135,13 +151,35 @@ std::optional<std::uint64_t> LocalObject::ExpectedHash(std::uint64_t chunk) cons
   return chunks_.Hash(chunk);
 }
 
+std::optional<std::uint64_t> LocalObject::BeginRead(std::uint64_t chunk) {
+  const MutexLock lock(mutex_);
+  if (chunks_.State(chunk) != ChunkState::kPresent) return std::nullopt;
+  chunks_.BeginRead(chunk);
+  return chunks_.Hash(chunk);
+}
+
+void LocalObject::EndRead(std::uint64_t chunk) {
+  const MutexLock lock(mutex_);
+  chunks_.EndRead(chunk);
+  loaded_condition_.NotifyAll();
+}
+
+void LocalObject::AwaitQuiet(std::chrono::milliseconds limit) {
+  const auto deadline = std::chrono::steady_clock::now() + limit;
+  const MutexLock lock(mutex_);
+  while (!Idle() && !closed_) {
+    if (!loaded_condition_.WaitUntil(mutex_, deadline)) return;
+  }
+}
+
 void LocalObject::ReportBad(std::uint64_t chunk) { Quarantine(chunk, {}); }
 
 void LocalObject::MarkVerified() {
   {
     const MutexLock lock(mutex_);
     if (!chunks_.whole()) return;
-    if (verified_ == Verified::kNo) verified_ = Verified::kSelf;
+    if (verified_ != Verified::kNo) return;
+    verified_ = Verified::kSelf;
   }
   core_->db->SetVerified(digest_, Verified::kSelf);
 }

@@ -15,6 +15,7 @@
 #include "index/chunk_map.h"
 #include "index/core.h"
 #include "index/flight.h"
+#include "index/origin_sums.h"
 #include "index/read_ahead.h"
 #include "index/read_op.h"
 
@@ -25,8 +26,9 @@ namespace modelfs::index {
 /// Threads: any. One mutex guards chunk states, loads and wishes; no callback, copy, hash, I/O or
 /// request happens under it: what is to be done is gathered in Actions and run after.
 /// Lifetime: kept alive by whoever holds it, by its flights and by disk operations in progress.
-/// Split over local_object.cc (life), _read.cc (reads and checks), _fetch.cc (wishes and flights)
-/// and _store.cc (files).
+/// Split over local_object.cc (life), _read.cc (reads and checks), _fetch.cc (wishes and flights),
+/// _stream.cc (objects that come as a whole), _store.cc (files), _sums.cc (the origin's sums) and
+/// _evict.cc (recency, eviction).
 class LocalObject final : public CachedObject,
                           public Prefetcher,
                           public std::enable_shared_from_this<LocalObject> {
@@ -52,12 +54,38 @@ class LocalObject final : public CachedObject,
   /// Notes in the index that nothing is being written. Requires: all disk operations are over.
   void MarkClean() EXCLUDES(mutex_);
   const std::string& digest() const { return digest_; }
+  /// What others hold. As long as they do the object is in use.
+  std::shared_ptr<CachedObject> Hold() EXCLUDES(mutex_);
+  bool InUse() const EXCLUDES(mutex_);
+
+  // For the evictor, on its thread.
+  enum class Eviction : std::uint8_t {
+    kGone,   ///< Its files are.
+    kInUse,  ///< Somebody holds it.
+    kBusy,   ///< Something is still being read or written.
+    kFailed  ///< The disk would not; it was noted.
+  };
+  /// Removes the files. `bytes`: what that gave back. Waits a little for what is under way if
+  /// `patience` lets it. Requires: not pinned.
+  Eviction EvictWhole(std::uint64_t& bytes, std::chrono::milliseconds patience = {})
+      EXCLUDES(mutex_);
+  /// Punches those of `chunks` (ascending) that nobody is reading. Returns the bytes given back.
+  std::uint64_t EvictChunks(const std::vector<std::uint64_t>& chunks) EXCLUDES(mutex_);
+  /// Calls `each` with chunks that could go and their last use; none while somebody waits for the
+  /// whole object.
+  void ForEachEvictable(const std::function<void(std::uint64_t chunk, std::uint32_t when)>& each)
+      const EXCLUDES(mutex_);
 
   // For the verifier.
   const ChunkMap& chunks() const { return chunks_; }
   /// Waits until Load is over. Not on the `open` thread.
   void AwaitLoaded() EXCLUDES(mutex_);
   std::optional<std::uint64_t> ExpectedHash(std::uint64_t chunk) const EXCLUDES(mutex_);
+  /// As ExpectedHash; the chunk stays in the file until EndRead.
+  std::optional<std::uint64_t> BeginRead(std::uint64_t chunk) EXCLUDES(mutex_);
+  void EndRead(std::uint64_t chunk) EXCLUDES(mutex_);
+  /// Waits until nothing is under way. Not on a thread that completions run on.
+  void AwaitQuiet(std::chrono::milliseconds limit) EXCLUDES(mutex_);
   int data_fd() const { return data_fd_.load(std::memory_order_acquire); }
   /// Takes a chunk whose bytes on disk are wrong out of use.
   void ReportBad(std::uint64_t chunk) EXCLUDES(mutex_);
@@ -67,7 +95,7 @@ class LocalObject final : public CachedObject,
   // Prefetcher
   Outcome StartPrefetch(Priority priority) override;
 
-  // For Flight, on the origin's thread.
+  // For Flight and StreamFlight, on the origin's thread.
   Core& core() const { return *core_; }
   std::shared_ptr<fetch::Origin> origin() const EXCLUDES(mutex_);
   /// Gives `load` its buffer. False when the bytes are not wanted any more.
@@ -79,6 +107,13 @@ class LocalObject final : public CachedObject,
   /// The request is over; loads that are not full are absent again.
   void Landed(const std::vector<std::shared_ptr<ChunkLoad>>& loads, const Result<void>& result)
       EXCLUDES(mutex_);
+  /// The load that the stream is to fill now; null: it passes over this chunk.
+  std::shared_ptr<ChunkLoad> StreamReached(std::uint64_t chunk) EXCLUDES(mutex_);
+  /// False when the bytes are not wanted any more.
+  bool SupplyStream(ChunkLoad& load, Buffer buffer, std::shared_ptr<StreamWindow> window)
+      EXCLUDES(mutex_);
+  void StreamPassed(const std::shared_ptr<ChunkLoad>& load) EXCLUDES(mutex_);
+  void StreamLanded(const Result<void>& result) EXCLUDES(mutex_);
 
  private:
   /// Chunks [next, end) that someone will want.
@@ -88,12 +123,20 @@ class LocalObject final : public CachedObject,
     std::uint64_t end = 0;
   };
   enum class FilesState : std::uint8_t {
-    kIdle,       ///< Not marked dirty in the index; perhaps no files yet.
+    kIdle,       ///< Not ready for writing; perhaps no files yet.
     kPreparing,  ///< Files are being made, the mark is under way.
     kReady,      ///< Chunks may be written.
   };
+  /// How far the comparison with the origin's sums is.
+  enum class SumsState : std::uint8_t {
+    kUnknown,    ///< Not asked what the origin publishes.
+    kAsking,     ///< Its answer is awaited.
+    kKnown,      ///< It is known; compared when the object is whole.
+    kComparing,  ///< The `sums` thread has it.
+    kCompared,   ///< With what result, `verified_` and `corrupt_` tell.
+  };
   using Loads = std::vector<std::shared_ptr<ChunkLoad>>;
-  static constexpr std::chrono::seconds kStoreRetry{5};
+  static constexpr std::chrono::seconds kStoreRetry{1};
   /// A reader that goes through chunks of an earlier life finds so many already being checked.
   static constexpr std::uint64_t kCheckAhead = 8;
 
@@ -105,6 +148,7 @@ class LocalObject final : public CachedObject,
   std::vector<ReadPiece> Split(const std::shared_ptr<ReadOp>& op, std::uint64_t offset,
                                std::span<std::byte> dst) const;
   void ReadFromDisk(std::vector<ReadPiece> run);
+  void EndReads(const std::vector<ReadPiece>& run) EXCLUDES(mutex_);
   void StartCheck(std::uint64_t chunk, Reservation reservation);
   void FinishCheck(std::uint64_t chunk, const std::byte* data, bool sound);
   void Quarantine(std::uint64_t chunk, std::vector<ReadPiece> pieces);
@@ -118,19 +162,44 @@ class LocalObject final : public CachedObject,
   void AddWish(Priority priority, Wish wish) REQUIRES(mutex_);
   bool NextRun(Wish& wish, std::uint64_t most, std::uint64_t& first, std::uint64_t& end) const
       REQUIRES(mutex_);
+  void NoteFetch(const Result<void>& result, Actions& actions) REQUIRES(mutex_);
   void SettleWhole(const Result<void>& last, Actions& actions) REQUIRES(mutex_);
+  void SettleWholeUnchecked(Actions& actions) REQUIRES(mutex_);
   bool StoreBroken() const REQUIRES(mutex_) {
     return std::chrono::steady_clock::now() < store_broken_until_;
   }
 
+  // local_object_stream.cc
+  void EnsureStream(Actions& actions) REQUIRES(mutex_);
+  void TurnToStream(const Loads& loads, Actions& actions) REQUIRES(mutex_);
+
   // local_object_store.cc
   void Store(std::shared_ptr<ChunkLoad> load) EXCLUDES(mutex_);
+  void StoreInRoom(std::shared_ptr<ChunkLoad> load) EXCLUDES(mutex_);
   void PrepareFiles() EXCLUDES(mutex_);
   void FilesReady(const Result<void>& made) EXCLUDES(mutex_);
   void WriteData(const std::shared_ptr<ChunkLoad>& load);
   void WriteRecord(const std::shared_ptr<ChunkLoad>& load);
   void Stored(const std::shared_ptr<ChunkLoad>& load);
   void NotStored(const std::shared_ptr<ChunkLoad>& load, const Error& error);
+  void NotKept(const std::shared_ptr<ChunkLoad>& load, const Error& error);
+  void Recount() EXCLUDES(counting_);
+
+  // local_object_sums.cc
+  void CheckSums(Actions& actions) REQUIRES(mutex_);
+  void SumsKnown(Result<fetch::PublishedChecksums> published) EXCLUDES(mutex_);
+  void StartComparing(Actions& actions) REQUIRES(mutex_);
+  void Compare() EXCLUDES(mutex_);
+  void Compared(const OriginSums::Outcome& outcome, std::uint64_t epoch) EXCLUDES(mutex_);
+  bool ReadBack(std::uint64_t chunk, std::vector<std::byte>& out) EXCLUDES(mutex_);
+  void DropWrong(std::vector<std::uint64_t> bad) EXCLUDES(mutex_);
+
+  // local_object_evict.cc
+  void Lost() REQUIRES(mutex_);
+  void NoteUse() EXCLUDES(mutex_);
+  bool Idle() const REQUIRES(mutex_);
+  bool AwaitIdle(std::chrono::milliseconds patience) REQUIRES(mutex_);
+  bool Strike(const std::vector<std::uint64_t>& chunks);
   void Account() REQUIRES(mutex_);
 
   const std::shared_ptr<Core> core_;
@@ -140,10 +209,19 @@ class LocalObject final : public CachedObject,
   std::atomic<bool> loaded_{false};
   std::atomic<int> data_fd_{-1};
   std::atomic<bool> direct_broken_{false};
+  std::atomic<std::uint32_t> sum_kinds_{ChunkSums::kAll};  ///< What is worth summing.
+  std::atomic<int> mismatches_{0};                         ///< With the origin's sums.
+  std::atomic<std::uint32_t> noted_use_{0};                ///< Ticks, when the cache was told last.
+  std::atomic<std::int64_t> touched_{0};  ///< Seconds, when the index was told last.
+  /// Goes up after chunks were taken out of use and before they are punched: who read from the file
+  /// without the lock looks whether it has changed meanwhile.
+  std::atomic<std::uint64_t> punches_{0};
+  Mutex counting_;  ///< Leaf; keeps one count of blocks from overtaking another.
 
   /// Lock order: object, then the leaves (pool, loader, index queue, task thread, disk queue).
   mutable Mutex mutex_;
-  CondVar loaded_condition_;
+  CondVar loaded_condition_;  ///< Also when something under way is over.
+  std::weak_ptr<CachedObject> outside_ GUARDED_BY(mutex_);
   bool closed_ GUARDED_BY(mutex_) = false;
   std::shared_ptr<fetch::Origin> origin_ GUARDED_BY(mutex_);
   std::vector<std::move_only_function<void()>> queued_ GUARDED_BY(mutex_);  ///< Until loaded.
@@ -156,10 +234,21 @@ class LocalObject final : public CachedObject,
   ReadAhead read_ahead_ GUARDED_BY(mutex_);
   std::vector<Done<void>> whole_waiters_ GUARDED_BY(mutex_);
   std::optional<Error> changed_ GUARDED_BY(mutex_);
+  std::optional<Errc> failure_said_ GUARDED_BY(mutex_);  ///< In the log, since a fetch last worked.
+  bool stream_only_ GUARDED_BY(mutex_) = false;          ///< The origin knows no ranges.
+  bool streaming_ GUARDED_BY(mutex_) = false;            ///< A StreamFlight is under way.
   Verified verified_ GUARDED_BY(mutex_) = Verified::kNo;
+  SumsState sums_state_ GUARDED_BY(mutex_) = SumsState::kUnknown;
+  bool published_known_ GUARDED_BY(mutex_) = false;
+  fetch::PublishedChecksums published_ GUARDED_BY(mutex_);
+  std::uint64_t stored_chunks_ GUARDED_BY(mutex_) = 0;  ///< In this life, since it was last asked.
+  std::uint64_t losses_ GUARDED_BY(mutex_) = 0;         ///< How often chunks were taken out of use.
+  std::optional<Error> corrupt_ GUARDED_BY(mutex_);     ///< Twice not what the origin publishes.
+  std::vector<std::uint64_t> corrupt_chunks_ GUARDED_BY(mutex_);  ///< Ascending.
   std::uint64_t accounted_bytes_ GUARDED_BY(mutex_) = 0;
   FilesState files_state_ GUARDED_BY(mutex_) = FilesState::kIdle;
-  Loads unstored_ GUARDED_BY(mutex_);  ///< Full, waiting for the files.
+  bool dirty_ GUARDED_BY(mutex_) = false;  ///< The index was told so.
+  Loads unstored_ GUARDED_BY(mutex_);      ///< Full, waiting for the files.
   std::chrono::steady_clock::time_point store_broken_until_ GUARDED_BY(mutex_);
   /// Set once, before data_fd_; then constant.
   std::unique_ptr<ObjectFiles> files_;

@@ -1,3 +1,5 @@
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -38,8 +40,11 @@ void LocalObject::FetchAll(Priority priority, Done<void> done) {
       SettleWhole(Fail(Errc::kCancelled, "fetch: shutting down"), actions);
     } else if (changed_) {
       SettleWhole(std::unexpected(*changed_), actions);
+    } else if (corrupt_) {
+      SettleWhole(std::unexpected(*corrupt_), actions);
     } else {
       AddWish(priority, {.owner = 0, .next = 0, .end = chunks_.count()});
+      if (chunks_.whole()) CheckSums(actions);
       SettleWhole({}, actions);
     }
     actions.Add(
@@ -76,12 +81,13 @@ Prefetcher::Outcome LocalObject::StartPrefetch(Priority priority) {
   const std::uint64_t most = std::min(core_->fetch_size.Chunks(), share);
   std::shared_ptr<Flight> flight;
   Reservation reservation;
+  Actions actions;
   {
     const MutexLock lock(mutex_);
     auto& wishes = wishes_[static_cast<std::size_t>(priority)];
     // Reading ahead would fetch what cannot be kept, and fetch it again for its reader.
     const bool useless = priority == Priority::kNear && StoreBroken();
-    if (closed_ || changed_ || useless) wishes.clear();
+    if (closed_ || changed_ || corrupt_ || useless) wishes.clear();
     while (!wishes.empty()) {
       Wish& wish = wishes[turn_ % wishes.size()];
       std::uint64_t first = 0;
@@ -89,6 +95,11 @@ Prefetcher::Outcome LocalObject::StartPrefetch(Priority priority) {
       if (!NextRun(wish, most, first, end)) {
         wishes.erase(wishes.begin() + static_cast<std::ptrdiff_t>(turn_ % wishes.size()));
         continue;
+      }
+      if (stream_only_) {
+        wishes.clear();
+        EnsureStream(actions);
+        break;
       }
       reservation = core_->buffers->TryReserve(end - first);
       if (reservation.count() == 0) return Outcome::kNoBuffers;
@@ -106,6 +117,7 @@ Prefetcher::Outcome LocalObject::StartPrefetch(Priority priority) {
       break;
     }
   }
+  actions.Run();
   if (!flight) return Outcome::kNothing;
   flight->Start(std::move(reservation));
   return Outcome::kStarted;
@@ -159,21 +171,43 @@ void LocalObject::Arrived(const std::shared_ptr<ChunkLoad>& load, std::uint64_t 
 }
 
 void LocalObject::Complete(std::shared_ptr<ChunkLoad> load, std::uint64_t hash) {
+  const ChunkSums sums = ChunkSums::Of({load->buffer.data(), load->size_bytes},
+                                       sum_kinds_.load(std::memory_order_relaxed));
   {
     const MutexLock lock(mutex_);
     // Shut down in between, and already absent?
     const auto it = loads_.find(load->chunk);
     if (it == loads_.end() || it->second != load) return;
     load->hash = hash;
+    load->sums = sums;
   }
   Store(std::move(load));
+}
+
+/// Says in the log why the object cannot be fetched: once, until a fetch works or fails otherwise.
+void LocalObject::NoteFetch(const Result<void>& result, Actions& actions) {
+  if (result) {
+    failure_said_.reset();
+    return;
+  }
+  const Error& error = result.error();
+  const bool expected = error.code == Errc::kCancelled || error.code == Errc::kUnranged;
+  if (expected || failure_said_ == error.code) return;
+  failure_said_ = error.code;
+  actions.Add([error, object = id_.Describe()] {
+    spdlog::warn("object.fetch_failed object={} code={} error=\"{}\"", object, ToString(error.code),
+                 error.what);
+  });
 }
 
 void LocalObject::Landed(const Loads& loads, const Result<void>& result) {
   Actions actions;
   {
     const MutexLock lock(mutex_);
-    if (!result) {
+    NoteFetch(result, actions);
+    if (!result && result.error().code == Errc::kUnranged && !closed_) {
+      TurnToStream(loads, actions);
+    } else if (!result) {
       // Wishes fail silently; a reader who comes along asks again.
       for (auto& wishes : wishes_) wishes.clear();
       if (result.error().code == Errc::kChanged) changed_ = result.error();
@@ -189,7 +223,9 @@ void LocalObject::Landed(const Loads& loads, const Result<void>& result) {
       }
       load->waiters.clear();  // The buffer stays: somebody may be copying what had arrived.
     }
-    SettleWhole(result, actions);
+    // Turned to a stream, it goes on.
+    if (!streaming_ || closed_) SettleWhole(result, actions);
+    loaded_condition_.NotifyAll();
   }
   actions.Run();
 }
@@ -197,21 +233,29 @@ void LocalObject::Landed(const Loads& loads, const Result<void>& result) {
 /// Answers those who wait for the whole object: it is whole, or `last` failed.
 void LocalObject::SettleWhole(const Result<void>& last, Actions& actions) {
   if (whole_waiters_.empty()) return;
-  if (last && !chunks_.whole()) {
+  if (last && !chunks_.whole() && !corrupt_) {
     // Nothing under way and nothing wished for: a chunk was lost meanwhile. Look again.
     const bool wished = std::any_of(wishes_.begin(), wishes_.end(),
                                     [](const auto& wishes) { return !wishes.empty(); });
-    if (loads_.empty() && checks_.empty() && !wished && !closed_) {
+    if (loads_.empty() && checks_.empty() && !wished && !streaming_ && !closed_) {
       AddWish(Priority::kPlan, {.owner = 0, .next = 0, .end = chunks_.count()});
       actions.Add([self = shared_from_this()] { self->core_->loader.Wake(self, Priority::kPlan); });
     }
     return;
   }
+  // Whole, but perhaps not what the origin has: wait for that.
+  const bool pending = sums_state_ == SumsState::kAsking || sums_state_ == SumsState::kComparing;
+  if (last && pending && !closed_) return;
   auto waiters = std::make_shared<std::vector<Done<void>>>();
   waiters->swap(whole_waiters_);
   actions.Add([waiters, last] {
     for (Done<void>& done : *waiters) done(last);
   });
+}
+
+/// As SettleWhole, when what the origin publishes cannot be had.
+void LocalObject::SettleWholeUnchecked(Actions& actions) {
+  if (chunks_.whole()) SettleWhole({}, actions);
 }
 
 }  // namespace modelfs::index

@@ -12,6 +12,7 @@ namespace modelfs::index {
 void LocalObject::Read(std::uint64_t offset, std::span<std::byte> dst, Done<std::size_t> done) {
   if (offset >= id_.size_bytes || dst.empty()) return done(std::size_t{0});
   dst = dst.first(std::min<std::uint64_t>(dst.size(), id_.size_bytes - offset));
+  NoteUse();
   auto op = std::make_shared<ReadOp>(dst.size(), std::move(done));
   Actions actions;
   {
@@ -44,10 +45,15 @@ std::optional<std::size_t> LocalObject::TryReadNow(std::uint64_t offset, std::sp
   dst = dst.first(std::min<std::uint64_t>(dst.size(), id_.size_bytes - offset));
   const std::uint64_t first = chunks_.IndexOf(offset);
   const std::uint64_t last = chunks_.IndexOf(offset + dst.size() - 1);
+  const std::uint64_t punches = punches_.load();
+  const std::uint32_t now = core_->Ticks();
   for (std::uint64_t c = first; c <= last; ++c) {
     if (!chunks_.Ready(c)) return std::nullopt;
+    chunks_.Used(c, now);
   }
   if (!DiskIo::ReadNow(data_fd(), offset, dst)) return std::nullopt;
+  if (punches_.load() != punches) return std::nullopt;  // May have been of these, in mid-read.
+  NoteUse();
   core_->counters.hit_bytes.fetch_add(dst.size(), std::memory_order_relaxed);
   if (!chunks_.whole()) {
     Actions actions;
@@ -84,7 +90,9 @@ void LocalObject::Route(const std::vector<ReadPiece>& pieces, Actions& actions) 
     });
     run.clear();
   };
+  const std::uint32_t now = core_->Ticks();
   std::vector<std::uint64_t> absent;
+  bool by_stream = false;
   for (const ReadPiece& piece : pieces) {
     const bool ready = chunks_.Ready(piece.chunk) && !checks_.contains(piece.chunk);
     const bool adjacent =
@@ -93,7 +101,9 @@ void LocalObject::Route(const std::vector<ReadPiece>& pieces, Actions& actions) 
     auto& counter = chunks_.State(piece.chunk) == ChunkState::kPresent ? core_->counters.hit_bytes
                                                                        : core_->counters.miss_bytes;
     counter.fetch_add(piece.dst.size(), std::memory_order_relaxed);
+    chunks_.Used(piece.chunk, now);
     if (ready) {
+      chunks_.BeginRead(piece.chunk);
       run.push_back(piece);
     } else if (closed_) {
       actions.Add([op = piece.op] { op->Finish(Error{Errc::kCancelled, "read: shutting down"}); });
@@ -101,6 +111,9 @@ void LocalObject::Route(const std::vector<ReadPiece>& pieces, Actions& actions) 
       continue;
     } else if (chunks_.State(piece.chunk) == ChunkState::kFetching) {
       RouteLoad(piece, actions);
+    } else if (corrupt_ &&
+               std::binary_search(corrupt_chunks_.begin(), corrupt_chunks_.end(), piece.chunk)) {
+      actions.Add([op = piece.op, error = *corrupt_] { op->Finish(error); });
     } else if (changed_) {
       actions.Add([op = piece.op, error = *changed_] { op->Finish(error); });
     } else {
@@ -110,11 +123,16 @@ void LocalObject::Route(const std::vector<ReadPiece>& pieces, Actions& actions) 
       load->waiters.push_back(piece);
       chunks_.Move(piece.chunk, ChunkState::kFetching);
       loads_.emplace(piece.chunk, std::move(load));
-      absent.push_back(piece.chunk);
+      if (stream_only_) {
+        loads_.at(piece.chunk)->streamed = by_stream = true;
+      } else {
+        absent.push_back(piece.chunk);
+      }
     }
   }
   flush();
   if (!absent.empty()) AddDemand(absent, actions);
+  if (by_stream) EnsureStream(actions);
 }
 
 /// Present, but not yet checked in this life, or being checked.
@@ -162,11 +180,13 @@ void LocalObject::ReadFromDisk(std::vector<ReadPiece> run) {
   for (const ReadPiece& piece : run) size += piece.dst.size();
   const std::span<std::byte> dst(run.front().dst.data(), size);
   if (auto fault = core_->faults->Hit("local_tier.read"); fault) {
+    EndReads(run);
     for (ReadPiece& piece : run) Quarantine(piece.chunk, {piece});
     return;
   }
   core_->disk->Read(data_fd(), offset, dst,
                     [self = shared_from_this(), run = std::move(run), size](Result<std::size_t> n) {
+                      self->EndReads(run);
                       if (!n && n.error().code == Errc::kCancelled) {
                         for (const ReadPiece& piece : run) piece.op->Finish(n.error());
                         return;
@@ -179,6 +199,12 @@ void LocalObject::ReadFromDisk(std::vector<ReadPiece> run) {
                       // Unreadable is as bad as wrong: fetch it again.
                       for (const ReadPiece& piece : run) self->Quarantine(piece.chunk, {piece});
                     });
+}
+
+void LocalObject::EndReads(const std::vector<ReadPiece>& run) {
+  const MutexLock lock(mutex_);
+  for (const ReadPiece& piece : run) chunks_.EndRead(piece.chunk);
+  loaded_condition_.NotifyAll();
 }
 
 void LocalObject::StartCheck(std::uint64_t chunk, Reservation reservation) {
@@ -225,6 +251,7 @@ void LocalObject::FinishCheck(std::uint64_t chunk, const std::byte* data, bool s
     checks_.erase(chunk);
     suspects_.erase(chunk);
     chunks_.MarkChecked(chunk);
+    loaded_condition_.NotifyAll();
   }
   for (const ReadPiece& piece : waiting) {
     piece.CopyFrom(data);
@@ -267,8 +294,9 @@ void LocalObject::Quarantined(std::uint64_t chunk, const Result<void>& erased) {
     checks_.erase(chunk);
     chunks_.Move(chunk, ChunkState::kAbsent);
     Account();
-    verified_ = Verified::kNo;
+    Lost();
     core_->db->DropChunk(digest_, chunk);
+    loaded_condition_.NotifyAll();
     if (suspects_[chunk] < 2) {
       Route(waiting, actions);
       SettleWhole({}, actions);

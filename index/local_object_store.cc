@@ -5,8 +5,38 @@
 
 namespace modelfs::index {
 
+namespace {
+
+/// What a chunk may take beside its own bytes: blocks of the map, and of the file's extents.
+constexpr std::uint64_t kBesides = std::uint64_t{16} << 10;
+
+std::int64_t MicrosNow() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+}  // namespace
+
 void LocalObject::Store(std::shared_ptr<ChunkLoad> load) {
+  if (core_->health.degraded()) {
+    core_->counters.uncached_writes.fetch_add(1, std::memory_order_relaxed);
+    return NotKept(load, {Errc::kNoSpace, "the cache keeps nothing: " + core_->health.reason()});
+  }
   if (auto fault = core_->faults->Hit("local_tier.write"); fault) return NotStored(load, *fault);
+  const std::uint64_t bytes = load->size_bytes + kBesides;
+  core_->evictor->Reserve(bytes, [self = shared_from_this(), load = std::move(load)](
+                                     std::optional<SpaceReservation> room) mutable {
+    if (!room) {
+      return self->NotKept(
+          load, {Errc::kNoSpace, "the cache has no room left: what it holds is open or pinned"});
+    }
+    load->room = std::move(*room);
+    self->StoreInRoom(std::move(load));
+  });
+}
+
+void LocalObject::StoreInRoom(std::shared_ptr<ChunkLoad> load) {
   bool prepare = false;
   {
     const MutexLock lock(mutex_);
@@ -32,6 +62,7 @@ void LocalObject::PrepareFiles() {
     if (!files) return FilesReady(std::unexpected(std::move(files.error())));
     files_ = std::make_unique<ObjectFiles>(std::move(*files));
     core_->counters.objects.fetch_add(1, std::memory_order_relaxed);
+    if (core_->tier.IsPinned(digest_)) core_->space->SetPinned(digest_, true);
     data_fd_.store(files_->data.get(), std::memory_order_release);
   }
   if (!files_->direct) files_->direct = core_->tier.OpenDirect(digest_);
@@ -51,6 +82,7 @@ void LocalObject::FilesReady(const Result<void>& made) {
   {
     const MutexLock lock(mutex_);
     files_state_ = made ? FilesState::kReady : FilesState::kIdle;
+    if (made) dirty_ = true;
     loads.swap(unstored_);
   }
   for (const std::shared_ptr<ChunkLoad>& load : loads) {
@@ -90,8 +122,12 @@ void LocalObject::WriteData(const std::shared_ptr<ChunkLoad>& load) {
 
 void LocalObject::WriteRecord(const std::shared_ptr<ChunkLoad>& load) {
   if (auto fault = core_->faults->Hit("local_tier.record"); fault) return NotStored(load, *fault);
-  const MapRecord record{
-      .xxh3 = load->hash, .flags = MapRecord::kPresent, .boot_hash = core_->tier.boot_hash()};
+  const MapRecord record{.xxh3 = load->hash,
+                         .crc64nvme = load->sums.crc64nvme,
+                         .crc32 = load->sums.crc32,
+                         .crc32c = load->sums.crc32c,
+                         .flags = MapRecord::kPresent | load->sums.flags,
+                         .boot_hash = core_->tier.boot_hash()};
   auto bytes = std::make_shared<MapFile::EncodedRecord>(files_->map.Encode(load->chunk, record));
   core_->disk->Write(files_->map.fd(), files_->map.OffsetOf(load->chunk), *bytes,
                      [self = shared_from_this(), load, bytes](Result<void> written) {
@@ -100,18 +136,30 @@ void LocalObject::WriteRecord(const std::shared_ptr<ChunkLoad>& load) {
                      });
 }
 
+/// The object's blocks as they are now.
+void LocalObject::Recount() {
+  const MutexLock lock(counting_);
+  core_->space->SetAllocated(digest_, LocalTier::AllocatedBytes(*files_), MicrosNow());
+}
+
 void LocalObject::Stored(const std::shared_ptr<ChunkLoad>& load) {
+  Recount();
+  load->room = SpaceReservation();
   Actions actions;
   {
     const MutexLock lock(mutex_);
     loads_.erase(load->chunk);
     chunks_.SetHash(load->chunk, load->hash);
     chunks_.Move(load->chunk, ChunkState::kPresent);
+    chunks_.Used(load->chunk, core_->Ticks());
     // One that was found wrong before is read back first.
     if (!suspects_.contains(load->chunk)) chunks_.MarkChecked(load->chunk);
     Account();
     core_->db->PutChunk(digest_, load->chunk, load->hash);
+    ++stored_chunks_;
+    CheckSums(actions);
     SettleWhole({}, actions);
+    loaded_condition_.NotifyAll();
   }
   actions.Run();
 }
@@ -120,7 +168,16 @@ void LocalObject::NotStored(const std::shared_ptr<ChunkLoad>& load, const Error&
   if (error.code != Errc::kCancelled) {
     core_->counters.uncached_writes.fetch_add(1, std::memory_order_relaxed);
     core_->problems.Note("cache.write_failed", error);
+    core_->health.Degrade(error);
   }
+  if (data_fd() >= 0) Recount();  // Part of it may have been written.
+  NotKept(load, error);
+}
+
+/// Its readers have their bytes; they were read through the cache.
+void LocalObject::NotKept(const std::shared_ptr<ChunkLoad>& load, const Error& error) {
+  core_->counters.reads_through.fetch_add(load->size_bytes, std::memory_order_relaxed);
+  load->room = SpaceReservation();
   Actions actions;
   {
     const MutexLock lock(mutex_);
@@ -129,6 +186,7 @@ void LocalObject::NotStored(const std::shared_ptr<ChunkLoad>& load, const Error&
     for (auto& wishes : wishes_) wishes.clear();
     store_broken_until_ = std::chrono::steady_clock::now() + kStoreRetry;
     SettleWhole(std::unexpected(error), actions);
+    loaded_condition_.NotifyAll();
   }
   actions.Run();
 }

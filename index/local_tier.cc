@@ -95,16 +95,17 @@ Result<LocalTier> LocalTier::Open(const fs::path& directory, std::uint64_t chunk
                                             chunk_size_bytes));
   }
   if (const int rc = MakeDirectories(directory); rc != 0) return Unusable(directory, rc, "create");
+  bool current = false;
   if (const std::string format = ReadSmall(directory / "FORMAT"); !format.empty()) {
     unsigned version = 0;
     unsigned long long chunk = 0;
     const int fields =
         std::sscanf(format.c_str(), "modelfs-cache %u\nchunk_size %llu\n", &version, &chunk);
-    if (fields >= 1 && version != kFormat) {
+    if (fields >= 1 && (version < kOldestFormat || version > kFormat)) {
       return Fail(Errc::kInvalid,
-                  fmt::format("cache directory {} has format {}, this program knows format {}; use "
-                              "the program that made it, or another directory with --cache",
-                              directory.string(), version, kFormat));
+                  fmt::format("cache directory {} has format {}, this program knows formats {} to "
+                              "{}; use the program that made it, or another directory with --cache",
+                              directory.string(), version, kOldestFormat, kFormat));
     }
     if (fields != 2 || !std::has_single_bit(chunk)) {
       return Fail(Errc::kInvalid,
@@ -113,6 +114,7 @@ Result<LocalTier> LocalTier::Open(const fs::path& directory, std::uint64_t chunk
                               directory.string(), kFormat));
     }
     chunk_size_bytes = chunk;
+    current = version == kFormat;
   }
   if (const int rc = ProbeWrite(directory); rc != 0) return Unusable(directory, rc, "write");
   struct statvfs space{};
@@ -125,7 +127,8 @@ Result<LocalTier> LocalTier::Open(const fs::path& directory, std::uint64_t chunk
   if (const int rc = MakeDirectories(directory / "objects"); rc != 0) {
     return Unusable(directory, rc, "create objects");
   }
-  if (::access((directory / "FORMAT").c_str(), F_OK) != 0) {
+  // What format 1 has is read as it is; what format 2 adds, a program of format 1 would not heed.
+  if (!current) {
     if (const int rc = WriteFormat(directory, chunk_size_bytes); rc != 0) {
       return Unusable(directory, rc, "write FORMAT");
     }
@@ -201,26 +204,104 @@ Result<MapFile> LocalTier::OpenMap(const std::string& digest) const {
   return MapFile::Open(PathOf(digest) / "map");
 }
 
-void LocalTier::ForEachMap(const std::function<bool(const MapFile& map)>& each) const {
+namespace {
+
+std::uint64_t BlocksOf(const struct stat& info) {
+  return static_cast<std::uint64_t>(info.st_blocks) * 512;
+}
+
+}  // namespace
+
+Result<void> LocalTier::RemoveObject(const std::string& digest) const {
+  const fs::path path = PathOf(digest);
+  // The map first: it never speaks of data that is not there.
+  for (const char* name : {"map", "data"}) {
+    if (::unlink((path / name).c_str()) != 0 && errno != ENOENT) {
+      return FailErrno(errno, fmt::format("remove {}", (path / name).string()));
+    }
+  }
+  ::rmdir(path.c_str());  // Stays where there is a pin.
+  return {};
+}
+
+std::uint64_t LocalTier::AllocatedBytes(const std::string& digest) const {
+  const fs::path path = PathOf(digest);
+  std::uint64_t bytes = 0;
+  for (const char* name : {"map", "data"}) {
+    struct stat info{};
+    if (::stat((path / name).c_str(), &info) == 0) bytes += BlocksOf(info);
+  }
+  return bytes;
+}
+
+std::uint64_t LocalTier::AllocatedBytes(const ObjectFiles& files) {
+  std::uint64_t bytes = 0;
+  for (const int fd : {files.data.get(), files.map.fd()}) {
+    struct stat info{};
+    if (::fstat(fd, &info) == 0) bytes += BlocksOf(info);
+  }
+  return bytes;
+}
+
+Result<void> LocalTier::SetPinned(const std::string& digest, bool pinned) const {
+  const fs::path path = PathOf(digest);
+  if (pinned) {
+    if (const int rc = MakeDirectories(path); rc != 0) {
+      return FailErrno(rc, fmt::format("pin: create {}", path.string()));
+    }
+    const Fd pin(::open((path / "pin").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    if (!pin) return FailErrno(errno, fmt::format("pin {}", path.string()));
+  } else if (::unlink((path / "pin").c_str()) != 0 && errno != ENOENT) {
+    return FailErrno(errno, fmt::format("unpin {}", path.string()));
+  }
+  const Fd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (directory && ::fsync(directory.get()) != 0) {
+    return FailErrno(errno, fmt::format("pin: sync {}", path.string()));
+  }
+  if (!pinned) ::rmdir(path.c_str());  // Was pinned before anything was cached.
+  return {};
+}
+
+bool LocalTier::IsPinned(const std::string& digest) const {
+  return ::access((PathOf(digest) / "pin").c_str(), F_OK) == 0;
+}
+
+std::uint64_t LocalTier::FreeBytes() const {
+  struct statvfs space{};
+  if (::statvfs(directory_.c_str(), &space) != 0) return 0;
+  return space.f_bavail * space.f_frsize;
+}
+
+bool LocalTier::Probe() const {
+  return FreeBytes() >= 4 * chunk_size_bytes_ && ProbeWrite(directory_) == 0;
+}
+
+void LocalTier::ForEachObject(const std::function<void(const std::string& digest)>& each) const {
   std::error_code error;
   for (fs::directory_iterator outer(directory_ / "objects", error), end; !error && outer != end;
        outer.increment(error)) {
     std::error_code inner_error;
     for (fs::directory_iterator inner(outer->path(), inner_error); !inner_error && inner != end;
          inner.increment(inner_error)) {
-      auto map = MapFile::Open(inner->path() / "map");
-      if (!map) {
-        if (map.error().code != Errc::kNotFound) {
-          spdlog::warn("cache.map_ignored path={} reason=\"{}\"", inner->path().string(),
-                       map.error().what);
-        }
-        continue;
-      }
-      // A map in the wrong place would be found under a name that nobody asks for.
-      if (map->header().id.Digest() != inner->path().filename().string()) continue;
-      if (!each(*map)) return;
+      each(inner->path().filename().string());
     }
   }
+}
+
+void LocalTier::ForEachMap(const std::function<bool(const MapFile& map)>& each) const {
+  bool more = true;
+  ForEachObject([&](const std::string& digest) {
+    if (!more) return;
+    auto map = OpenMap(digest);
+    if (!map) {
+      if (map.error().code != Errc::kNotFound) {
+        spdlog::warn("cache.map_ignored object={} reason=\"{}\"", digest, map.error().what);
+      }
+      return;
+    }
+    // A map in the wrong place would be found under a name that nobody asks for.
+    if (map->header().id.Digest() == digest) more = each(*map);
+  });
 }
 
 }  // namespace modelfs::index

@@ -26,7 +26,8 @@ struct ObjectFiles {
 /// Threads: any. All methods block on the disk.
 class LocalTier {
  public:
-  static constexpr std::uint32_t kFormat = 1;
+  static constexpr std::uint32_t kFormat = 2;
+  static constexpr std::uint32_t kOldestFormat = 1;  ///< Is read, and turned into kFormat.
   static constexpr std::uint64_t kLeastFreeBytes = 64u << 20;
 
   enum class DirectWrites : std::uint8_t { kOff, kWhereItWorks };
@@ -54,6 +55,24 @@ class LocalTier {
   /// unwanted.
   Fd OpenDirect(const std::string& digest) const;
 
+  /// Unlinks an object's files. Errors: as FromErrno; what was not there is no error.
+  Result<void> RemoveObject(const std::string& digest) const;
+  /// Blocks of the object's files, in bytes; 0 when there are none.
+  std::uint64_t AllocatedBytes(const std::string& digest) const;
+  static std::uint64_t AllocatedBytes(const ObjectFiles& files);
+
+  /// A pin is an empty file beside data and map: a lost index loses none. On disk when it returns.
+  /// Errors: as FromErrno.
+  Result<void> SetPinned(const std::string& digest, bool pinned) const;
+  bool IsPinned(const std::string& digest) const;
+
+  /// What the filesystem has left for us; 0 when it does not answer.
+  std::uint64_t FreeBytes() const;
+  /// Whether a file can be made and some megabytes would fit.
+  bool Probe() const;
+
+  /// Calls `each` with the name of every object's folder.
+  void ForEachObject(const std::function<void(const std::string& digest)>& each) const;
   /// Calls `each` with every sound map in the directory; false stops.
   void ForEachMap(const std::function<bool(const MapFile& map)>& each) const;
   /// The map of one object.

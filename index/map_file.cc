@@ -185,6 +185,11 @@ bool MapFile::Decode(std::uint64_t index, std::span<const std::byte> bytes,
   return true;
 }
 
+std::int64_t MapFile::LastWritten() const {
+  struct stat info{};
+  return ::fstat(fd_.get(), &info) == 0 ? info.st_mtim.tv_sec : 0;
+}
+
 Result<void> MapFile::ReadAll(
     const std::function<void(std::uint64_t index, const MapRecord& record)>& each) const {
   const std::uint64_t chunks =

@@ -61,6 +61,9 @@ class MapFile {
   EncodedRecord Encode(std::uint64_t index, const MapRecord& record) const;
   static constexpr EncodedRecord kErased{};
 
+  /// Seconds since the epoch.
+  std::int64_t LastWritten() const;
+
   /// Calls `each` for every record that is present and sound; torn, misplaced and foreign records
   /// read as absent. `index` ascends.
   /// Errors: as FromErrno; a short file is no error.

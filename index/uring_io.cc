@@ -64,18 +64,18 @@ void UringIo::Write(int fd, std::uint64_t offset, std::span<const std::byte> src
 
 void UringIo::Enqueue(std::unique_ptr<Op> op) {
   bool wake = false;
+  std::unique_ptr<Op> refused;
   {
     const MutexLock lock(mutex_);
-    if (!stopped_) {
+    if (stopped_) {
+      refused = std::move(op);
+    } else {
       queue_.push_back(std::move(op));
       wake = std::exchange(asleep_, false);
     }
   }
-  if (op) {
-    op->done(Fail(Errc::kCancelled, "disk: shutting down"));
-  } else if (wake) {
-    static_cast<void>(::eventfd_write(wake_.get(), 1));
-  }
+  if (refused) refused->done(Fail(Errc::kCancelled, "disk: shutting down"));
+  if (wake) static_cast<void>(::eventfd_write(wake_.get(), 1));
 }
 
 void UringIo::Stop() {

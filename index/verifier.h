@@ -16,19 +16,22 @@ namespace modelfs::index {
 class Verifier {
  public:
   using Progress = std::move_only_function<bool(std::uint64_t bytes)>;
-  using Ids = std::vector<fetch::ObjectId>;
+  using Items = std::vector<RepairItem>;
   using Open = std::function<std::shared_ptr<LocalObject>(const fetch::ObjectId& id)>;
 
   explicit Verifier(std::shared_ptr<Core> core) : core_(std::move(core)), thread_("verify") {}
 
-  /// See Cache::Verify. `open` is called on the `verify` thread, for one object at a time.
-  void Start(Ids ids, Open open, Progress progress, Done<VerifyReport> done);
+  /// See Cache::Verify and Cache::Repair. No items: all objects. `open` is called on the `verify`
+  /// thread, for one object at a time.
+  void Start(Items items, Open open, Progress progress, Done<VerifyReport> done);
   void Stop() { thread_.Stop(); }
 
  private:
   enum class Verdict : std::uint8_t { kAllEqual, kBad, kStopped };
-  Verdict VerifyObject(LocalObject& object, Progress& progress, VerifyReport& report,
+  enum class Damage : std::uint8_t { kReport, kMend };
+  Verdict VerifyObject(LocalObject& object, Damage damage, Progress& progress, VerifyReport& report,
                        std::vector<std::byte>& buffer);
+  void Mend(LocalObject& object, const std::vector<std::uint64_t>& bad, VerifyReport& report);
 
   const std::shared_ptr<Core> core_;
   TaskThread thread_;

@@ -16,6 +16,7 @@ std::string_view ToString(Errc code) {
     case Errc::kTimeout: return "timeout";
     case Errc::kChanged: return "changed";
     case Errc::kCorrupt: return "corrupt";
+    case Errc::kUnranged: return "unranged";
     case Errc::kNoSpace: return "no_space";
     case Errc::kIo: return "io";
     case Errc::kCancelled: return "cancelled";
@@ -34,6 +35,7 @@ int ToErrno(Errc code) {
     case Errc::kTransient:
     case Errc::kTimeout:
     case Errc::kCorrupt:
+    case Errc::kUnranged:
     case Errc::kIo: return EIO;
   }
   return EIO;

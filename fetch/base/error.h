@@ -19,6 +19,7 @@ enum class Errc : std::uint8_t {
   kTimeout,    ///< The deadline passed. The work may still be going on.
   kChanged,    ///< The object is no longer the pinned one; its bytes cannot be had any more.
   kCorrupt,    ///< Bytes arrived or were found that do not match their checksum or description.
+  kUnranged,   ///< The server gives an object only as a whole, from its first byte on.
   kNoSpace,    ///< The cache's filesystem or quota is full.
   kIo,         ///< The local disk or the kernel failed.
   kCancelled,  ///< We are shutting down, or nobody wants the answer any more.

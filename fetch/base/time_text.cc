@@ -76,12 +76,16 @@ class Scanner {
   bool ok_ = true;
 };
 
+// The last year of a clock that counts nanoseconds in 64 bits, as far as it is whole.
+constexpr int kLastYear = 2261;
+
 std::optional<Time> Assemble(int year, int month, int day, int hour, int minute, int second,
                              microseconds rest) {
   const std::chrono::year_month_day date{std::chrono::year(year),
                                          std::chrono::month(static_cast<unsigned>(month)),
                                          std::chrono::day(static_cast<unsigned>(day))};
   if (!date.ok() || year < 1900 || hour > 23 || minute > 59 || second > 60) return std::nullopt;
+  if (year > kLastYear) return Time(sys_days(std::chrono::year(kLastYear) / 12 / 31));
   return sys_days(date) + hours(hour) + minutes(minute) + seconds(second) + rest;
 }
 

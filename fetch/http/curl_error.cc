@@ -92,6 +92,7 @@ Error CurlFailure(CURLcode code, std::string_view detail, long os_errno, std::st
       return {Errc::kInvalid, fmt::format("{}: malformed URL: {}", what, why)};
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_BAD_FUNCTION_ARGUMENT:  // libcurl's for a head that begins with a folded header.
       return {Errc::kCorrupt,
               fmt::format("{}: {} does not answer in HTTP: {}", what, HostOf(url), why)};
     case CURLE_FILESIZE_EXCEEDED:

@@ -13,6 +13,13 @@ namespace {
 constexpr int kPollMilliseconds = 1'000;  // libcurl shortens it to its own next timer.
 constexpr std::size_t kPooledHandles = 64;
 
+// Before 8.3 a handle remembers the last header of its transfer after it was freed, and an answer
+// whose first header begins with a space has it written to (curl issues 11101 and 11620).
+bool HandlesCanBeReused() {
+  static const bool can = curl_version_info(CURLVERSION_NOW)->version_num >= 0x080300;
+  return can;
+}
+
 }  // namespace
 
 struct CurlLoop::Active {
@@ -161,7 +168,7 @@ void CurlLoop::Complete(std::unique_ptr<CurlTransfer> transfer, CURLcode code) {
 }
 
 void CurlLoop::Recycle(CurlEasy easy) {
-  if (!easy || pool_.size() >= kPooledHandles) return;
+  if (!easy || pool_.size() >= kPooledHandles || !HandlesCanBeReused()) return;
   curl_easy_reset(easy.get());
   pool_.push_back(std::move(easy));
 }

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
+#include "fetch/base/percent.h"
 #include "fetch/base/text.h"
 #include "fetch/http/curl_error.h"
 
@@ -16,6 +18,17 @@ constexpr long kReadBufferBytes = 512L << 10;
 constexpr long kMaxIdleSeconds = 15;
 // Bounds how long we go on with an address that DNS no longer names.
 constexpr long kMaxConnectionLifeSeconds = 600;
+
+// What says which bytes an answer brings: two of one that differ make it ambiguous.
+bool NamesTheBytes(std::string_view name) {
+  return name == "content-range" || name == "content-length" || name == "etag" ||
+         name == "last-modified";
+}
+
+// libcurl takes chunks apart, and unpacks what it was not asked to have packed.
+bool IsPlainCoding(std::string_view coding) {
+  return coding.empty() || coding == "chunked" || coding == "identity";
+}
 
 }  // namespace
 
@@ -68,7 +81,10 @@ Result<void> CurlTransfer::Attach(CurlEasy easy, const CurlDefaults& defaults) {
   set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
   set(CURLOPT_PATH_AS_IS, 1L);
   set(CURLOPT_FOLLOWLOCATION, 0L);
-  set(CURLOPT_PROXY, "");  // libcurl would read the environment.
+  // Always set: libcurl would read the environment.
+  set(CURLOPT_PROXY, request_.proxy.c_str());
+  set(CURLOPT_NOPROXY, request_.no_proxy.c_str());
+  set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   set(CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
   set(CURLOPT_NOSIGNAL, 1L);
   set(CURLOPT_BUFFERSIZE, kReadBufferBytes);
@@ -94,8 +110,17 @@ Result<void> CurlTransfer::Attach(CurlEasy easy, const CurlDefaults& defaults) {
   }
   const std::string& ca = request_.ca_bundle.empty() ? defaults.ca_bundle : request_.ca_bundle;
   if (!ca.empty()) {
-    set(CURLOPT_CAINFO, ca.c_str());
-    set(CURLOPT_CAPATH, nullptr);
+    std::error_code error;
+    const bool folder = std::filesystem::is_directory(ca, error);
+    set(CURLOPT_CAINFO, folder ? nullptr : ca.c_str());
+    set(CURLOPT_CAPATH, folder ? ca.c_str() : nullptr);
+  }
+  if (!request_.client_certificate.empty()) {
+    set(CURLOPT_SSLCERT, request_.client_certificate.c_str());
+  }
+  if (request_.insecure_tls) {
+    set(CURLOPT_SSL_VERIFYPEER, 0L);
+    set(CURLOPT_SSL_VERIFYHOST, 0L);
   }
   set(CURLOPT_ERRORBUFFER, error_text_.data());
   set(CURLOPT_HEADERFUNCTION, &CurlTransfer::OnHeader);
@@ -177,12 +202,44 @@ bool CurlTransfer::TakeHeader(std::string_view line) {
     response_.headers.clear();
     return true;
   }
+  if (line.starts_with(' ') || line.starts_with('\t')) {  // The last header goes on.
+    if (!head_complete_ && !response_.headers.empty()) {
+      response_.headers.back().second.append(" ").append(Trim(line));
+    }
+    return true;
+  }
   const std::size_t colon = line.find(':');
   if (colon == std::string_view::npos) return true;
   // After the body began these are trailers of a chunked body, which nobody asked for.
   if (head_complete_) return true;
-  response_.headers.emplace_back(Lower(Trim(line.substr(0, colon))), Trim(line.substr(colon + 1)));
+  std::string name = Lower(Trim(line.substr(0, colon)));
+  std::string value(Trim(line.substr(colon + 1)));
+  if (auto error = RefuseHeader(name, value)) {
+    refusal_ = std::move(error);
+    return false;
+  }
+  response_.headers.emplace_back(std::move(name), std::move(value));
   return true;
+}
+
+std::optional<Error> CurlTransfer::RefuseHeader(const std::string& name,
+                                                const std::string& value) const {
+  const auto refuse = [this](std::string_view why) {
+    return Error{Errc::kCorrupt,
+                 fmt::format("{}: {}", DescribeRequest(request_.method, request_.url), why)};
+  };
+  if (name == "transfer-encoding" && !IsPlainCoding(Lower(value))) {
+    return refuse(
+        fmt::format("Transfer-Encoding '{}', which nobody asked for", Printable(value, 40)));
+  }
+  if (!NamesTheBytes(name)) return std::nullopt;
+  for (const auto& [other_name, other] : response_.headers) {
+    if (other_name == name && other != value) {
+      return refuse(fmt::format("two headers '{}' that differ: '{}' and '{}'", name,
+                                Printable(other, 40), Printable(value, 40)));
+    }
+  }
+  return std::nullopt;
 }
 
 void CurlTransfer::BeginBody() {

@@ -48,6 +48,8 @@ class CurlTransfer {
   static std::size_t OnBody(char* data, std::size_t size, std::size_t count, void* self) noexcept;
 
   bool TakeHeader(std::string_view line);
+  /// Why an answer with this header cannot be trusted to say which bytes it brings.
+  std::optional<Error> RefuseHeader(const std::string& name, const std::string& value) const;
   bool TakeBody(std::span<const std::byte> bytes);
   void BeginBody();
   Result<void> SetHeaders();

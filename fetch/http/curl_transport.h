@@ -11,7 +11,7 @@
 namespace modelfs::fetch {
 
 /// HttpTransport over libcurl: HTTP/1.1, connections kept and reused, bodies undecoded,
-/// certificates checked, redirects and proxies ignored.
+/// certificates checked, redirects not followed, no proxy but the request's.
 ///
 /// Threads: `http-0` .. `http-N`, one multi loop each; a request goes to the least busy one and its
 /// callbacks run there. The destructor completes everything in flight with kCancelled and joins;

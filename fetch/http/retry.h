@@ -15,6 +15,7 @@ namespace modelfs::fetch {
 enum class RetryKind : std::uint8_t {
   kTransient,   ///< Connection, timeout, 500, 502, 504: soon.
   kThrottling,  ///< 429, 503 SlowDown: the other side asks for less.
+  kNonsense,    ///< An answer that makes no sense: soon, but only because whoever asks counts.
 };
 
 /// A number in [0, 1). Called from any thread.
@@ -22,13 +23,22 @@ using Random = std::function<double()>;
 
 /// How much an endpoint's clients may retry together, so that an outage does not multiply load.
 /// Numbers of botocore's 2026 retry mode: 500 tokens; a retry takes 14 (transient) or 5
-/// (throttling) and gives them back when it succeeds; a success at the first try adds one.
+/// (throttling) and gives them back when it succeeds; a success at the first try adds one. An
+/// answer without sense costs nothing: its server is up, and one object's bad answers must not slow
+/// down the others of the endpoint.
 ///
 /// Threads: any.
 class RetryBudget {
  public:
   static constexpr int kCapacity = 500;
-  static constexpr int Cost(RetryKind kind) { return kind == RetryKind::kThrottling ? 5 : 14; }
+  static constexpr int Cost(RetryKind kind) {
+    switch (kind) {
+      case RetryKind::kTransient: return 14;
+      case RetryKind::kThrottling: return 5;
+      case RetryKind::kNonsense: break;
+    }
+    return 0;
+  }
 
   /// False, and nothing taken, when fewer than `tokens` are left.
   bool Take(int tokens) EXCLUDES(mutex_);

@@ -28,8 +28,13 @@ struct HttpRequest {
   std::uint64_t low_speed_bytes = 1024;
   /// Where a body that no handler takes is kept, up to this many bytes; more is an error.
   std::size_t max_body_bytes = 64u << 20;
-  /// PEM file of the certificates to trust; empty: the transport's own default.
+  /// PEM file, or folder, of the certificates to trust; empty: the transport's own default.
   std::string ca_bundle;
+  std::string proxy;     ///< "http://[user:password@]host:3128"; empty: none. See ProxySettings.
+  std::string no_proxy;  ///< Hosts that are asked without; as libcurl's no_proxy.
+  /// PEM file with a certificate and its key, to show to servers that ask; empty: none.
+  std::string client_certificate;
+  bool insecure_tls = false;  ///< Takes any certificate of the server.
   /// When it asks to stop, the request ends soon with kCancelled.
   std::stop_token stop;
 };
@@ -60,9 +65,10 @@ class HttpTransport {
   /// Returns at once; `done` runs exactly once on an http thread with no lock held. Any status is a
   /// value, not an error. `handler` may be null.
   /// Errors: kTransient (connect, reset, stall, short body), kDenied (certificate), kNotFound (host
-  /// name does not resolve), kInvalid (URL), kCorrupt (no HTTP, or more than we take), kCancelled.
-  /// The text names the URL without its query. A request whose reused connection turns out dead
-  /// before the answer began is sent once more by itself.
+  /// name does not resolve), kInvalid (URL), kCorrupt (no HTTP, more than we take, a transfer
+  /// coding that nobody asked for, or two lengths, ranges or tags that differ), kCancelled. The
+  /// text names the URL without its query. A request whose reused connection turns out dead before
+  /// the answer began is sent once more by itself.
   virtual void Send(HttpRequest request, std::shared_ptr<BodyHandler> handler,
                     Done<HttpResponse> done) = 0;
 };

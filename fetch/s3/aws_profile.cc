@@ -10,6 +10,10 @@ namespace modelfs::fetch {
 namespace {
 
 using Values = std::map<std::string, std::string, std::less<>>;
+constexpr std::string_view kKeyId = "aws_access_key_id";
+constexpr std::string_view kSecret = "aws_secret_access_key";
+constexpr std::string_view kToken = "aws_session_token";
+
 using Sections = std::map<std::string, Values, std::less<>>;  // By the text between the brackets.
 
 // A comment inside a line needs a blank before it: keys and tokens may hold '#'.
@@ -111,11 +115,20 @@ Result<AwsProfile> ParseAwsProfile(std::string_view credentials_text, std::strin
   // [default] counts only where no [profile default] is there.
   if (name == "default" && prefixed == nullptr) merge(Find(*config, name));
   merge(prefixed);
-  merge(Find(*credentials, name));
+  // Id, secret and token belong together: all are of one file or all of the other.
+  if (const Values* const shared = Find(*credentials, name); shared != nullptr) {
+    Values values = *shared;
+    const bool has_keys = !Get(values, kKeyId).empty() || !Get(values, kSecret).empty();
+    for (const std::string_view key : {kKeyId, kSecret, kToken}) {
+      std::erase_if(has_keys ? out.values : values,
+                    [key](const auto& v) { return v.first == key; });
+    }
+    merge(&values);
+  }
 
-  out.access_key_id = Get(out.values, "aws_access_key_id");
-  out.secret_access_key = Get(out.values, "aws_secret_access_key");
-  out.session_token = Get(out.values, "aws_session_token");
+  out.access_key_id = Get(out.values, kKeyId);
+  out.secret_access_key = Get(out.values, kSecret);
+  out.session_token = Get(out.values, kToken);
   out.region = Get(out.values, "region");
   out.endpoint_url = Get(out.values, "endpoint_url");
   out.ca_bundle = Get(out.values, "ca_bundle");
@@ -123,6 +136,7 @@ Result<AwsProfile> ParseAwsProfile(std::string_view credentials_text, std::strin
   if (const std::string services = Get(out.values, "services"); !services.empty()) {
     if (const Values* values = Find(*config, "services " + services)) {
       out.s3_endpoint_url = Get(*values, "s3.endpoint_url");
+      out.sts_endpoint_url = Get(*values, "sts.endpoint_url");
     }
   }
   return out;

@@ -12,6 +12,13 @@ namespace modelfs::fetch {
 
 using std::chrono::milliseconds;
 
+namespace {
+
+// A page of 1000 keys of 1024 bytes, each escaped as %XX, has 3 MB and what is around them.
+constexpr std::size_t kMaxDocumentBytes = 8u << 20;
+
+}  // namespace
+
 struct S3Client::Execution {
   std::shared_ptr<S3Operation> operation;
   RetryPolicy policy;
@@ -19,6 +26,10 @@ struct S3Client::Execution {
   bool region_fixed = false;  // Each of these mistakes is mended once.
   bool region_asked = false;
   bool clock_fixed = false;
+  std::optional<Credentials> keys;  // Of the attempt under way.
+  bool keys_rejected = false;       // Get others for the next one.
+  bool keys_changed = false;
+  bool bodiless = false;  // HEAD: errors come without a code.
 };
 
 S3Client::S3Client(Options options)
@@ -40,7 +51,8 @@ std::string S3Client::Region() const {
   return region_;
 }
 
-HttpRequest S3Client::Build(const S3Request& request, const std::string& region) const {
+HttpRequest S3Client::Build(const S3Request& request, const std::string& region,
+                            const std::optional<Credentials>& keys) const {
   const S3Endpoint::Address address = options_.endpoint.In(region);
   SigV4Request to_sign{.method = request.method,
                        .path = address.path,
@@ -56,7 +68,7 @@ HttpRequest S3Client::Build(const S3Request& request, const std::string& region)
   if (!request.query.empty()) out.url.append("?").append(CanonicalQuery(request.query));
   out.headers = request.headers;
   out.headers.emplace_back("user-agent", "modelfs");
-  if (const std::optional<Credentials> keys = options_.credentials->Snapshot()) {
+  if (keys) {
     auto now = options_.wall_clock();
     {
       MutexLock lock(mutex_);
@@ -66,7 +78,10 @@ HttpRequest S3Client::Build(const S3Request& request, const std::string& region)
       out.headers.push_back(std::move(header));
     }
   }
+  // Bytes of objects go to handlers; what is kept is a page of 1000 keys, or an error.
+  out.max_body_bytes = kMaxDocumentBytes;
   out.ca_bundle = options_.ca_bundle;
+  options_.proxy.Apply(out);
   out.connect_timeout = options_.connect_timeout;
   out.low_speed_time = options_.stall_timeout;
   out.stop = stop_.get_token();
@@ -78,14 +93,29 @@ void S3Client::Attempt(const ExecutionPtr& execution) {
     return execution->operation->Finish(
         Fail(Errc::kCancelled, execution->operation->Describe() + ": cancelled"));
   }
-  execution->region = Region();
-  HttpRequest request = Build(execution->operation->NextAttempt(), execution->region);
-  if (const auto deadline = execution->policy.options().deadline;
-      deadline != Timer::Clock::time_point{}) {
-    const auto left = std::chrono::ceil<milliseconds>(deadline - options_.timer->Now());
-    request.total_timeout = std::max(left, milliseconds(1));
-    request.connect_timeout = std::min(request.connect_timeout, request.total_timeout);
+  std::optional<Credentials> rejected;
+  if (std::exchange(execution->keys_rejected, false)) rejected = execution->keys;
+  options_.credentials->Get(
+      rejected, [self = shared_from_this(), execution](Result<std::optional<Credentials>> keys) {
+        self->Send(execution, std::move(keys));
+      });
+}
+
+void S3Client::Send(const ExecutionPtr& execution, Result<std::optional<Credentials>> keys) {
+  if (!keys) {
+    Error error = std::move(keys.error());
+    error.what = fmt::format("{}: {}", execution->operation->Describe(), error.what);
+    if (error.code == Errc::kTransient) {
+      return Retry(execution, RetryKind::kTransient, std::nullopt, std::move(error));
+    }
+    return execution->operation->Finish(std::unexpected(std::move(error)));
   }
+  execution->keys = *std::move(keys);
+  execution->region = Region();
+  const S3Request attempt = execution->operation->NextAttempt();
+  execution->bodiless = attempt.method == "HEAD";
+  HttpRequest request = Build(attempt, execution->region, execution->keys);
+  LimitToDeadline(request, execution->policy, options_.timer->Now());
   options_.transport->Send(std::move(request), execution->operation->Handler(),
                            [self = shared_from_this(), execution](Result<HttpResponse> outcome) {
                              self->OnOutcome(execution, std::move(outcome));
@@ -99,14 +129,14 @@ void S3Client::OnOutcome(const ExecutionPtr& execution, Result<HttpResponse> out
     MutexLock lock(mutex_);
     reached_ = true;
   }
-  S3Verdict verdict = operation.Judge(outcome);
+  HttpVerdict verdict = operation.Judge(outcome);
   switch (verdict.kind) {
-    case S3Verdict::Kind::kSuccess: execution->policy.Succeeded(); return operation.Finish({});
-    case S3Verdict::Kind::kContinue: return Attempt(execution);
-    case S3Verdict::Kind::kFail:
+    case HttpVerdict::Kind::kSuccess: execution->policy.Succeeded(); return operation.Finish({});
+    case HttpVerdict::Kind::kContinue: return Attempt(execution);
+    case HttpVerdict::Kind::kFail:
       if (!verdict.retry) return operation.Finish(std::unexpected(std::move(verdict.error)));
       return Retry(execution, *verdict.retry, std::nullopt, std::move(verdict.error));
-    case S3Verdict::Kind::kDefault: break;
+    case HttpVerdict::Kind::kDefault: break;
   }
   if (outcome) return OnStatus(execution, *outcome);
   Error error = std::move(outcome.error());
@@ -137,6 +167,7 @@ void S3Client::OnStatus(const ExecutionPtr& execution, const HttpResponse& respo
       return FindRegion(execution, std::move(error));
     }
   }
+  if (TryOtherKeys(execution, response.status, s3)) return Attempt(execution);
   if (s3.code == "RequestTimeTooSkewed" && TryClock(execution, response)) return Attempt(execution);
   if (failure.retry) {
     return Retry(execution, *failure.retry, ServerAsksToWait(response), std::move(error));
@@ -146,26 +177,16 @@ void S3Client::OnStatus(const ExecutionPtr& execution, const HttpResponse& respo
 
 void S3Client::Retry(const ExecutionPtr& execution, RetryKind kind,
                      std::optional<milliseconds> server_asks, Error error) {
-  S3Operation& operation = *execution->operation;
-  if (stop_.stop_requested()) {
-    return operation.Finish(Fail(Errc::kCancelled, operation.Describe() + ": cancelled"));
-  }
-  const int attempt = execution->policy.attempts();
-  const auto delay = execution->policy.Next(kind, server_asks, options_.timer->Now());
-  if (!delay) {
-    error.what += fmt::format(" (attempt {}, giving up)", attempt);
-    return operation.Finish(std::unexpected(std::move(error)));
-  }
-  spdlog::log(attempt < 3 ? spdlog::level::debug : spdlog::level::warn,
-              "s3.retry attempt={} delay_ms={} why=\"{}\"", attempt, delay->count(), error.what);
-  options_.timer->After(*delay, stop_.get_token(),
-                        [self = shared_from_this(), execution] { self->Attempt(execution); });
+  RetryLater(*execution->operation, execution->policy,
+             {.kind = kind, .server_asks = server_asks, .error = std::move(error)}, *options_.timer,
+             stop_.get_token(), "s3.retry",
+             [self = shared_from_this(), execution] { self->Attempt(execution); });
 }
 
 // HEAD on the bucket names its region whatever we may do there.
 void S3Client::FindRegion(const ExecutionPtr& execution, Error error) {
   execution->region_asked = true;
-  HttpRequest request = Build({.method = "HEAD"}, execution->region);
+  HttpRequest request = Build({.method = "HEAD"}, execution->region, execution->keys);
   options_.transport->Send(
       std::move(request), nullptr,
       [self = shared_from_this(), execution,
@@ -190,6 +211,18 @@ bool S3Client::TryRegion(const ExecutionPtr& execution, const std::string& regio
   }
   spdlog::info("s3.region_learned bucket={} region={} was={}", context_.bucket, region,
                execution->region);
+  return true;
+}
+
+bool S3Client::TryOtherKeys(const ExecutionPtr& execution, int status, const S3Error& error) {
+  const auto& keys = execution->keys;
+  if (execution->keys_changed || !keys || !options_.credentials->CanRefresh()) return false;
+  const bool guess = execution->bodiless && error.code.empty() &&
+                     (status == 400 || status == 403) && !keys->session_token.empty();
+  if (!guess && !IsKeysError(error)) return false;
+  execution->keys_changed = execution->keys_rejected = true;
+  spdlog::info("s3.keys_rejected bucket={} principal=\"{}\" status={} code={}", context_.bucket,
+               context_.principal, status, Printable(error.code, 64));
   return true;
 }
 

@@ -9,6 +9,8 @@
 
 #include "fetch/base/mutex.h"
 #include "fetch/base/timer.h"
+#include "fetch/http/operation.h"
+#include "fetch/http/proxy.h"
 #include "fetch/http/retry.h"
 #include "fetch/http/transport.h"
 #include "fetch/s3/credentials.h"
@@ -26,41 +28,14 @@ struct S3Request {
   NameValues headers;              ///< Lower-case names; signed.
 };
 
-/// What an operation makes of the outcome of an attempt.
-struct S3Verdict {
-  enum class Kind : std::uint8_t {
-    kDefault,   ///< Let the client judge: failures by their kind, a status of 2xx is a success.
-    kSuccess,   ///< All that was wanted is here, whatever the transport says.
-    kContinue,  ///< Go on at once with the next attempt: the last one did its part.
-    kFail,      ///< `error`, tried again if `retry` says so.
-  };
-  Kind kind = Kind::kDefault;
-  Error error{Errc::kCorrupt, {}};
-  std::optional<RetryKind> retry;
-};
-
-/// Something that takes one or more attempts. Its methods are called by S3Client, one at a time, on
-/// whichever thread an attempt ends on.
-class S3Operation {
- public:
-  virtual ~S3Operation() = default;
-  /// "GET s3://b/k [0,+4194304)".
-  virtual std::string Describe() const = 0;
-  virtual S3Request NextAttempt() = 0;
-  /// Takes the body of the next attempt; null: the transport keeps it.
-  virtual std::shared_ptr<BodyHandler> Handler() { return nullptr; }
-  /// Called with every outcome first.
-  virtual S3Verdict Judge(const Result<HttpResponse>& outcome) = 0;
-  /// True once per stretch of progress: something arrived that need not be asked for again.
-  virtual bool TakeProgress() { return false; }
-  /// Exactly once, at the end; no lock is held.
-  virtual void Finish(Result<void> result) = 0;
-};
+using S3Operation = OperationOf<S3Request>;
 
 /// Sends the requests of one bucket: addresses, signs each attempt anew, tries again, learns the
-/// bucket's region and the server's clock. Knows no S3 operation.
+/// bucket's region and the server's clock. Has other keys fetched, once an operation, when the
+/// server calls those of an attempt expired or unknown. Knows no S3 operation.
 ///
-/// Threads: Run and Stop from any; operations go on on the transport's and the timer's threads.
+/// Threads: Run and Stop from any; operations go on on the transport's and the timer's threads, and
+/// on those that fetch credentials.
 /// Lifetime: shared by the origin and its operations in flight. Transport, timer and random are
 /// borrowed and outlive them all.
 /// Lock order: `mutex_` is a leaf.
@@ -70,8 +45,9 @@ class S3Client : public std::enable_shared_from_this<S3Client> {
     std::string bucket;
     S3Endpoint endpoint;
     std::string region;  ///< To begin with.
-    std::shared_ptr<const CredentialsProvider> credentials;
+    std::shared_ptr<CredentialsProvider> credentials;
     std::string ca_bundle;  ///< PEM file; empty: the transport's default.
+    ProxySettings proxy;
     HttpTransport* transport = nullptr;
     Timer* timer = nullptr;
     std::shared_ptr<RetryBudget> budget;
@@ -86,7 +62,10 @@ class S3Client : public std::enable_shared_from_this<S3Client> {
   void Run(std::shared_ptr<S3Operation> operation, const RetryOptions& retry);
 
   /// Lets all operations end soon with kCancelled; later ones too.
-  void Stop() { stop_.request_stop(); }
+  void Stop() {
+    stop_.request_stop();
+    options_.credentials->Stop();
+  }
 
   const S3Context& context() const { return context_; }
 
@@ -95,14 +74,17 @@ class S3Client : public std::enable_shared_from_this<S3Client> {
   using ExecutionPtr = std::shared_ptr<Execution>;
 
   void Attempt(const ExecutionPtr& execution);
+  void Send(const ExecutionPtr& execution, Result<std::optional<Credentials>> keys);
   void OnOutcome(const ExecutionPtr& execution, Result<HttpResponse> outcome);
   void OnStatus(const ExecutionPtr& execution, const HttpResponse& response);
   void Retry(const ExecutionPtr& execution, RetryKind kind,
              std::optional<std::chrono::milliseconds> server_asks, Error error);
   void FindRegion(const ExecutionPtr& execution, Error error);
   bool TryRegion(const ExecutionPtr& execution, const std::string& region) EXCLUDES(mutex_);
+  bool TryOtherKeys(const ExecutionPtr& execution, int status, const S3Error& error);
   bool TryClock(const ExecutionPtr& execution, const HttpResponse& response) EXCLUDES(mutex_);
-  HttpRequest Build(const S3Request& request, const std::string& region) const EXCLUDES(mutex_);
+  HttpRequest Build(const S3Request& request, const std::string& region,
+                    const std::optional<Credentials>& keys) const EXCLUDES(mutex_);
   std::string Region() const EXCLUDES(mutex_);
 
   const Options options_;

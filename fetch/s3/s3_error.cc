@@ -29,23 +29,26 @@ bool IsUnknownKey(std::string_view code) {  // The last is versitygw's, with sta
   return OneOf(code, {"InvalidAccessKeyId", "InvalidClientTokenId", "XAdminUserNotFound"});
 }
 
+// Keys of a role and the like: the principal is no access key id then.
+std::string Who(const S3Context& context) {
+  if (context.principal == "anonymous") return "anonymous requests (no credentials are used)";
+  const bool is_key_id = !context.principal.contains(':');
+  return fmt::format("{}'{}'", is_key_id ? "access key id " : "", Printable(context.principal));
+}
+
 // What is wrong and what to do, in our words, where the code tells; else the server's message.
 std::string Explain(int status, const S3Error& error, const S3Context& context) {
   const std::string& code = error.code;
-  const std::string who = context.principal == "anonymous"
-                              ? "anonymous requests (no credentials are used)"
-                              : fmt::format("access key id '{}'", Printable(context.principal));
+  const std::string who = Who(context);
   if (code == "NoSuchBucket") {
     return fmt::format("bucket '{}' does not exist at {}", context.bucket, context.endpoint);
   }
   if (IsUnknownKey(code)) {
-    return fmt::format("access key id '{}' is not known at {}", Printable(context.principal),
-                       context.endpoint);
+    return fmt::format("{} is not known at {}", who, context.endpoint);
   }
   if (code == "SignatureDoesNotMatch") {
-    return fmt::format(
-        "the secret key does not match access key id '{}' (or something between alters requests)",
-        Printable(context.principal));
+    return fmt::format("the secret key does not match {} (or something between alters requests)",
+                       who);
   }
   if (OneOf(code, {"ExpiredToken", "TokenRefreshRequired"})) {
     return "the session token has expired: give fresh credentials";
@@ -98,10 +101,7 @@ S3Failure ClassifyS3Error(int status, const S3Error& error) {
             {"RequestTimeout", "InternalError", "OperationAborted", "RequestTimeoutException"})) {
     return {Errc::kTransient, RetryKind::kTransient};
   }
-  if (IsUnknownKey(error.code) ||
-      OneOf(error.code, {"ExpiredToken", "InvalidToken", "TokenRefreshRequired"})) {
-    return {Errc::kDenied, std::nullopt};
-  }
+  if (IsKeysError(error)) return {Errc::kDenied, std::nullopt};
   switch (status) {
     case 401:
     case 403: return {Errc::kDenied, std::nullopt};
@@ -116,6 +116,11 @@ S3Failure ClassifyS3Error(int status, const S3Error& error) {
   }
   if (status >= 500) return {Errc::kTransient, RetryKind::kTransient};
   return {Errc::kInvalid, std::nullopt};
+}
+
+bool IsKeysError(const S3Error& error) {
+  return IsUnknownKey(error.code) || OneOf(error.code, {"ExpiredToken", "ExpiredTokenException",
+                                                        "InvalidToken", "TokenRefreshRequired"});
 }
 
 bool IsRegionError(int status, const S3Error& error) {

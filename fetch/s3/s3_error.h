@@ -32,11 +32,14 @@ S3Failure ClassifyS3Error(int status, const S3Error& error);
 /// it).
 bool IsRegionError(int status, const S3Error& error);
 
+/// Whether the answer means: these keys are expired or unknown; others may do.
+bool IsKeysError(const S3Error& error);
+
 /// For the texts of errors.
 struct S3Context {
   std::string bucket;
   std::string endpoint;   ///< "http://host:9000"
-  std::string principal;  ///< Access key id or "anonymous".
+  std::string principal;  ///< Access key id, a role's ARN or the like, or "anonymous".
 };
 
 /// "LIST s3://b/p/: HTTP 404 NoSuchBucket: bucket 'b' does not exist at http://host:9000". Names

@@ -7,19 +7,23 @@
 #include <algorithm>
 
 #include "fetch/base/percent.h"
+#include "fetch/http/object_pin.h"
 
 namespace modelfs::fetch {
 namespace {
 
 constexpr int kUnreadablePages = 3;
 constexpr std::size_t kNamedSkips = 5;
+// What no directory of models comes near, but a server that never stops would pass.
+constexpr std::size_t kMaxNames = 2'000'000;
+// Pages in a row without a name. Keys that were deleted in a versioned bucket make a few.
+constexpr int kMaxBarrenPages = 1'000;
 
 }  // namespace
 
 std::string S3Tag(const std::string& etag, std::chrono::system_clock::time_point modified) {
   if (!etag.empty()) return etag;
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(modified.time_since_epoch());
-  return fmt::format("modified={}", seconds.count());
+  return TimeTag(modified);
 }
 
 S3Lister::S3Lister(std::string bucket, std::string prefix, Done<Listing> done)
@@ -38,24 +42,32 @@ S3Request S3Lister::NextAttempt() {
   return request;
 }
 
-S3Verdict S3Lister::Judge(const Result<HttpResponse>& outcome) {
+HttpVerdict S3Lister::Judge(const Result<HttpResponse>& outcome) {
   if (!outcome || outcome->status != 200) return {};
   Result<S3ListPage> page = ParseS3ListPage(outcome->body);
   if (page && page->truncated && page->next_token == token_) {
     page = Fail(Errc::kCorrupt, "answer to ListObjectsV2: the same page again");
   }
   if (!page) {
-    S3Verdict verdict{.kind = S3Verdict::Kind::kFail, .error = std::move(page.error())};
+    HttpVerdict verdict{.kind = HttpVerdict::Kind::kFail, .error = std::move(page.error())};
     verdict.error.what = Describe() + ": " + verdict.error.what;
-    if (++unreadable_pages_ < kUnreadablePages) verdict.retry = RetryKind::kTransient;
+    if (++unreadable_pages_ < kUnreadablePages) verdict.retry = RetryKind::kNonsense;
     return verdict;
   }
   progress_ = true;
   unreadable_pages_ = 0;
   const bool truncated = page->truncated;
   token_ = page->next_token;
+  const std::size_t names = entries_.size();
   Take(*page);
-  return {.kind = truncated ? S3Verdict::Kind::kContinue : S3Verdict::Kind::kSuccess};
+  barren_pages_ = entries_.size() > names ? 0 : barren_pages_ + 1;
+  if (truncated && (barren_pages_ >= kMaxBarrenPages || entries_.size() > kMaxNames)) {
+    return {
+        .kind = HttpVerdict::Kind::kFail,
+        .error = {Errc::kCorrupt, fmt::format("{}: no end after {} names and {} pages without any",
+                                              Describe(), entries_.size(), barren_pages_)}};
+  }
+  return {.kind = truncated ? HttpVerdict::Kind::kContinue : HttpVerdict::Kind::kSuccess};
 }
 
 void S3Lister::Skip(std::string_view key) {

@@ -23,7 +23,7 @@ class S3Lister final : public S3Operation, public std::enable_shared_from_this<S
 
   std::string Describe() const override;
   S3Request NextAttempt() override;
-  S3Verdict Judge(const Result<HttpResponse>& outcome) override;
+  HttpVerdict Judge(const Result<HttpResponse>& outcome) override;
   bool TakeProgress() override { return std::exchange(progress_, false); }
   void Finish(Result<void> result) override;
 
@@ -38,6 +38,7 @@ class S3Lister final : public S3Operation, public std::enable_shared_from_this<S
   std::string token_;
   bool progress_ = false;
   int unreadable_pages_ = 0;
+  int barren_pages_ = 0;  // In a row.
   std::set<std::string, std::less<>> directories_;
   std::vector<Entry> entries_;
   std::vector<std::string> skipped_;  // The first few.

@@ -3,7 +3,8 @@
 #include <fmt/format.h>
 
 #include "fetch/base/percent.h"
-#include "fetch/base/sha256.h"
+#include "fetch/domain.h"
+#include "fetch/s3/s3_checksums.h"
 #include "fetch/s3/s3_lister.h"
 #include "fetch/s3/s3_reader.h"
 
@@ -25,8 +26,8 @@ class S3Probe final : public S3Operation {
                       {"encoding-type", "url"},
                       {"prefix", uri_.prefix}}};
   }
-  S3Verdict Judge(const Result<HttpResponse>& outcome) override {
-    using enum S3Verdict::Kind;
+  HttpVerdict Judge(const Result<HttpResponse>& outcome) override {
+    using enum HttpVerdict::Kind;
     if (!outcome || outcome->status != 200) return {};
     Result<S3ListPage> page = ParseS3ListPage(outcome->body);
     if (!page) {
@@ -50,17 +51,13 @@ class S3Probe final : public S3Operation {
   Done<void> done_;
 };
 
-// Who could have fetched the bytes: the endpoint's client of that name.
-std::string DomainOf(std::string_view endpoint, std::string_view principal) {
-  return Hex(Sha256(fmt::format("{}:{}{}", endpoint.size(), endpoint, principal))).substr(0, 32);
-}
-
 S3Client::Options ClientOptions(const S3Origin::Options& options, S3Endpoint endpoint) {
   return {.bucket = options.uri.bucket,
           .endpoint = std::move(endpoint),
           .region = options.region.empty() ? "us-east-1" : options.region,
           .credentials = options.credentials,
           .ca_bundle = options.ca_bundle,
+          .proxy = options.proxy,
           .transport = options.transport,
           .timer = options.timer,
           .budget = options.budget,
@@ -103,8 +100,14 @@ ObjectId S3Origin::Pin(std::string_view directory, const Entry& entry) const {
 
 void S3Origin::Read(const ObjectId& object, ByteRange range, std::shared_ptr<BodySink> sink,
                     Done<void> done) {
-  client_->Run(std::make_shared<S3Reader>(object, range, std::move(sink), std::move(done)),
-               options_.read_retry);
+  client_->Run(
+      std::make_shared<S3Reader>(object, range, versions_, std::move(sink), std::move(done)),
+      options_.read_retry);
+}
+
+void S3Origin::Checksums(const ObjectId& object, Done<PublishedChecksums> done) {
+  client_->Run(std::make_shared<S3ChecksumQuery>(object, versions_, std::move(done)),
+               options_.list_retry);
 }
 
 void S3Origin::Probe(std::chrono::milliseconds deadline, Done<void> done) {

@@ -6,6 +6,7 @@
 #include "fetch/origin.h"
 #include "fetch/s3/s3_client.h"
 #include "fetch/s3/s3_uri.h"
+#include "fetch/s3/s3_versions.h"
 
 namespace modelfs::fetch {
 
@@ -20,7 +21,8 @@ class S3Origin final : public Origin {
     std::string endpoint;              ///< "https://minio:9000"; empty: AWS's own for the region.
     std::string region = "us-east-1";  ///< Where the server names another, that one is used.
     S3Addressing addressing = S3Addressing::kAuto;
-    std::shared_ptr<const CredentialsProvider> credentials;
+    std::shared_ptr<CredentialsProvider> credentials;  ///< Its own: it is stopped with the origin.
+    ProxySettings proxy;
     std::string ca_bundle;                ///< PEM file; empty: the transport's default.
     HttpTransport* transport = nullptr;   ///< Borrowed.
     Timer* timer = nullptr;               ///< Borrowed.
@@ -44,6 +46,8 @@ class S3Origin final : public Origin {
   ObjectId Pin(std::string_view directory, const Entry& entry) const override;
   void Read(const ObjectId& object, ByteRange range, std::shared_ptr<BodySink> sink,
             Done<void> done) override;
+  /// See S3ChecksumQuery: one request, or as many more as the object has thousands of parts.
+  void Checksums(const ObjectId& object, Done<PublishedChecksums> done) override;
   void Probe(std::chrono::milliseconds deadline, Done<void> done) override;
 
  private:
@@ -53,6 +57,7 @@ class S3Origin final : public Origin {
   const std::string source_;  // ObjectId::source
   const std::string domain_;  // ObjectId::domain
   const std::shared_ptr<S3Client> client_;
+  const std::shared_ptr<S3Versions> versions_ = std::make_shared<S3Versions>();
 };
 
 }  // namespace modelfs::fetch

@@ -3,59 +3,28 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include <charconv>
-
 #include "fetch/base/percent.h"
 #include "fetch/base/size.h"
-#include "fetch/base/time_text.h"
+#include "fetch/http/content_range.h"
+#include "fetch/http/object_pin.h"
 
 namespace modelfs::fetch {
 namespace {
 
-constexpr std::string_view kModified = "modified=";
 // An answer that makes no sense is asked for again so often; a proxy may have had a bad moment.
 constexpr int kNonsenseAnswers = 3;
 // Where ranges are ignored, more than this is not read only to be dropped.
 constexpr std::uint64_t kMaxSkipBytes = 64 * kMiB;
 
-bool TakeNumber(std::string_view& text, std::uint64_t& value) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{}) return false;
-  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-  return true;
-}
-
-std::string_view BareEtag(std::string_view etag) {
-  if (etag.starts_with("W/")) etag.remove_prefix(2);
-  if (etag.size() >= 2 && etag.front() == '"' && etag.back() == '"')
-    etag = etag.substr(1, etag.size() - 2);
-  return etag;
-}
-
 }  // namespace
 
-std::optional<ContentRange> ParseContentRange(std::string_view text) {
-  constexpr std::string_view kUnit = "bytes ";
-  if (!text.starts_with(kUnit)) return std::nullopt;
-  text.remove_prefix(kUnit.size());
-  std::uint64_t first = 0;
-  std::uint64_t last = 0;
-  ContentRange out;
-  if (!TakeNumber(text, first) || !text.starts_with('-')) return std::nullopt;
-  text.remove_prefix(1);
-  if (!TakeNumber(text, last) || !text.starts_with('/')) return std::nullopt;
-  text.remove_prefix(1);
-  if (!TakeNumber(text, out.total_bytes) || !text.empty()) return std::nullopt;
-  if (last < first || last >= out.total_bytes) return std::nullopt;
-  out.range = {first, last + 1};
-  return out;
-}
-
-bool SameEtag(std::string_view a, std::string_view b) { return BareEtag(a) == BareEtag(b); }
-
-S3Reader::S3Reader(ObjectId object, ByteRange range, std::shared_ptr<BodySink> sink,
-                   Done<void> done)
-    : object_(std::move(object)), range_(range), sink_(std::move(sink)), done_(std::move(done)) {}
+S3Reader::S3Reader(ObjectId object, ByteRange range, std::shared_ptr<S3Versions> versions,
+                   std::shared_ptr<BodySink> sink, Done<void> done)
+    : object_(std::move(object)),
+      range_(range),
+      versions_(std::move(versions)),
+      sink_(std::move(sink)),
+      done_(std::move(done)) {}
 
 std::string S3Reader::Describe() const {
   return fmt::format("GET {} [{},+{})", object_.Describe(), range_.begin, range_.size());
@@ -66,8 +35,7 @@ Error S3Reader::Nonsense(std::string_view why) const {
 }
 
 Error S3Reader::Changed(std::string_view why) const {
-  return {Errc::kChanged, fmt::format("{}: {}; it was {} bytes with tag {}", Describe(), why,
-                                      object_.size_bytes, Printable(object_.tag, 80))};
+  return ObjectChanged(object_, Describe(), why);
 }
 
 S3Request S3Reader::NextAttempt() {
@@ -76,63 +44,30 @@ S3Request S3Reader::NextAttempt() {
   refusal_.reset();
   S3Request request;
   request.key = object_.key;
+  AddPin(object_, request.headers);
   request.headers.emplace_back("range", fmt::format("bytes={}-{}", missing.begin, missing.end - 1));
-  if (object_.tag.starts_with(kModified)) {
-    std::string_view text = std::string_view(object_.tag).substr(kModified.size());
-    std::uint64_t seconds = 0;
-    if (TakeNumber(text, seconds)) {
-      // One more: some servers compare with the fraction that this date cannot hold. The answer's
-      // Last-Modified is compared exactly.
-      request.headers.emplace_back(
-          "if-unmodified-since",
-          FormatHttpDate(std::chrono::system_clock::time_point(std::chrono::seconds(seconds + 1))));
-    }
-  } else if (!object_.tag.empty()) {
-    const bool quoted = object_.tag.front() == '"' || object_.tag.starts_with("W/");
-    request.headers.emplace_back("if-match",
-                                 quoted ? object_.tag : fmt::format("\"{}\"", object_.tag));
-  }
+  const auto version = versions_->Find(object_);
+  by_version_ = version.has_value();
+  if (version) request.query.emplace_back("versionId", *version);
   return request;
 }
 
-std::optional<Error> S3Reader::CheckIdentity(const HttpResponse& head) const {
-  const std::string_view etag = head.Header("etag");
-  if (object_.tag.starts_with(kModified)) {
-    const auto modified = ParseHttpDate(head.Header("last-modified"));
-    if (modified) {
-      const auto seconds = std::chrono::floor<std::chrono::seconds>(modified->time_since_epoch());
-      if (object_.tag != fmt::format("{}{}", kModified, seconds.count())) {
-        return Changed("the object was replaced at the origin");
-      }
-    }
-  } else if (!etag.empty() && !SameEtag(etag, object_.tag)) {
-    return Changed(fmt::format("the object was replaced at the origin: its ETag is now {}",
-                               Printable(etag, 80)));
-  }
-  return std::nullopt;
-}
-
 std::optional<Error> S3Reader::CheckPartial(const HttpResponse& head) {
-  const std::string_view text = head.Header("content-range");
-  const std::optional<ContentRange> got = ParseContentRange(text);
-  const ByteRange missing = Missing();
-  if (!got) return Nonsense(fmt::format("206 with Content-Range '{}'", Printable(text, 80)));
-  if (auto changed = CheckIdentity(head)) return changed;
+  const auto got = StatedRange(head);
+  if (!got) return Nonsense(got.error());
+  if (auto changed = CheckPin(object_, head, Describe())) return changed;
   if (got->total_bytes != object_.size_bytes) {
     return Changed(fmt::format("the object has {} bytes now", got->total_bytes));
   }
-  if (got->range.begin != missing.begin || got->range.end > missing.end) {
-    return Nonsense(fmt::format("asked for bytes {}-{}, got Content-Range '{}'", missing.begin,
-                                missing.end - 1, Printable(text, 80)));
-  }
+  if (const auto why = NotAskedFor(*got, Missing())) return Nonsense(*why);
   promised_ = got->range.size();
   return std::nullopt;
 }
 
 std::optional<Error> S3Reader::CheckWhole(const HttpResponse& head) {
   const std::string_view length = head.Header("content-length");
-  const bool pinned_by_etag = !head.Header("etag").empty() && !object_.tag.starts_with(kModified);
-  if (auto changed = CheckIdentity(head)) return changed;
+  const bool pinned_by_etag = !head.Header("etag").empty() && !PinnedByTime(object_);
+  if (auto changed = CheckPin(object_, head, Describe())) return changed;
   if (!length.empty() && length != std::to_string(object_.size_bytes)) {
     return Changed(fmt::format("the object has {} bytes now", Printable(length, 20)));
   }
@@ -150,6 +85,7 @@ std::optional<Error> S3Reader::CheckWhole(const HttpResponse& head) {
 bool S3Reader::OnHeaders(const HttpResponse& head) {
   if (head.status != 206 && head.status != 200) return false;
   refusal_ = head.status == 206 ? CheckPartial(head) : CheckWhole(head);
+  if (!refusal_) versions_->Learn(object_, head.Header("x-amz-version-id"));
   return true;
 }
 
@@ -171,12 +107,12 @@ bool S3Reader::OnBody(std::span<const std::byte> bytes) {
   return taken == bytes.size();
 }
 
-S3Verdict S3Reader::Judge(const Result<HttpResponse>& outcome) {
-  using enum S3Verdict::Kind;
+HttpVerdict S3Reader::Judge(const Result<HttpResponse>& outcome) {
+  using enum HttpVerdict::Kind;
   if (refusal_) {
-    S3Verdict verdict{.kind = kFail, .error = *refusal_};
+    HttpVerdict verdict{.kind = kFail, .error = *refusal_};
     if (refusal_->code == Errc::kCorrupt && ++nonsense_ < kNonsenseAnswers) {
-      verdict.retry = RetryKind::kTransient;
+      verdict.retry = RetryKind::kNonsense;
     }
     return verdict;
   }
@@ -191,6 +127,12 @@ S3Verdict S3Reader::Judge(const Result<HttpResponse>& outcome) {
               .error = {Errc::kTransient, fmt::format("{}: the body ended after {} of {} bytes",
                                                       Describe(), received_, promised_)},
               .retry = RetryKind::kTransient};
+    case 403:
+      // s3:GetObject does not allow it, another permission does.
+      if (!by_version_ || ParseS3Error(*outcome).code != "AccessDenied") return {};
+      spdlog::info("s3.no_reads_by_version what=\"{}\"", Describe());
+      versions_->Refuse();
+      return {.kind = kContinue};
     case 404: {
       const S3Error s3 = ParseS3Error(*outcome);
       // Other codes are not about the object: NoSuchBucket, versitygw's for an unknown access key.

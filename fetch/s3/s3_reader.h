@@ -9,19 +9,9 @@
 
 #include "fetch/origin.h"
 #include "fetch/s3/s3_client.h"
+#include "fetch/s3/s3_versions.h"
 
 namespace modelfs::fetch {
-
-/// The first and last byte and the length of the whole that a Content-Range header names.
-struct ContentRange {
-  ByteRange range;
-  std::uint64_t total_bytes = 0;
-};
-/// Parses "bytes 0-99/1234". Nullopt for anything else, a total of '*' included.
-std::optional<ContentRange> ParseContentRange(std::string_view text);
-
-/// Whether two ETags name the same bytes; servers differ in quotes and in a weak mark.
-bool SameEtag(std::string_view a, std::string_view b);
 
 /// One ranged read of a pinned object. Goes on behind what was appended when an attempt breaks off;
 /// nothing reaches the sink from an answer that is not provably these bytes of this object:
@@ -33,12 +23,14 @@ class S3Reader final : public S3Operation,
                        public BodyHandler,
                        public std::enable_shared_from_this<S3Reader> {
  public:
-  S3Reader(ObjectId object, ByteRange range, std::shared_ptr<BodySink> sink, Done<void> done);
+  /// Reads the version that `versions` knows, and tells it the one that answers.
+  S3Reader(ObjectId object, ByteRange range, std::shared_ptr<S3Versions> versions,
+           std::shared_ptr<BodySink> sink, Done<void> done);
 
   std::string Describe() const override;
   S3Request NextAttempt() override;
   std::shared_ptr<BodyHandler> Handler() override { return shared_from_this(); }
-  S3Verdict Judge(const Result<HttpResponse>& outcome) override;
+  HttpVerdict Judge(const Result<HttpResponse>& outcome) override;
   bool TakeProgress() override { return std::exchange(progress_, false); }
   void Finish(Result<void> result) override;
 
@@ -49,12 +41,12 @@ class S3Reader final : public S3Operation,
   ByteRange Missing() const { return {range_.begin + appended_, range_.end}; }
   std::optional<Error> CheckPartial(const HttpResponse& head);
   std::optional<Error> CheckWhole(const HttpResponse& head);
-  std::optional<Error> CheckIdentity(const HttpResponse& head) const;
   Error Nonsense(std::string_view why) const;
   Error Changed(std::string_view why) const;
 
   const ObjectId object_;
   const ByteRange range_;
+  const std::shared_ptr<S3Versions> versions_;
   const std::shared_ptr<BodySink> sink_;
   Done<void> done_;
   std::uint64_t appended_ = 0;  // Bytes of range_ that the sink has.
@@ -62,6 +54,7 @@ class S3Reader final : public S3Operation,
   int nonsense_ = 0;
 
   // Of the attempt under way.
+  bool by_version_ = false;
   std::uint64_t skip_ = 0;      // Bytes to drop before the range begins.
   std::uint64_t promised_ = 0;  // Bytes of the range that this answer is to bring.
   std::uint64_t received_ = 0;

@@ -18,6 +18,11 @@ struct DaemonPaths {
 
 std::string CacheDirectory(const DaemonInfo& daemon);
 
+/// The daemons of this user that answer. Where a mount of modelfs stands at or above one of `paths`
+/// (absolute; none: anywhere) that no daemon claims, its worker may have died a moment ago: then
+/// they are asked again, for at most 3 s, until the successor answers for it.
+std::vector<DaemonInfo> AwaitDaemons(const Environment& env, const std::vector<std::string>& paths);
+
 /// Finds the daemons of `paths` (relative ones against the working directory) and sorts the paths
 /// by daemon. Errors: kNotFound, naming the first path that is not below a mount of ours.
 Result<std::vector<DaemonPaths>> GroupByDaemon(const std::vector<std::string>& paths,

@@ -24,6 +24,7 @@ int Mount(const MountOptions& options, const CommandContext& context) {
   if (!config) return failed(config.error());
   for (const auto& note : config->notes) context.Complain(kExitDone, "note: " + note);
   config->mount.mountpoint = AbsolutePath(options.mountpoint);
+  config->mount.config = options.sources->Remember(context.env);
   const LaunchMode mode = options.foreground ? LaunchMode::kForeground : LaunchMode::kBackground;
   if (auto ok = LaunchMount(config->daemon, config->mount, mode); !ok) {
     return context.Complain(kExitFailed, ok.error().what);

@@ -4,6 +4,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "fs/cli/command.h"
+#include "fs/config/reload.h"
 #include "fs/config/setting_keys.h"
 
 namespace modelfs::fs {
@@ -13,12 +15,12 @@ namespace {
 /// runs when the flag is there.
 template <class Target>
 CLI::Option* AddKey(CLI::App& command, const SettingKey<Target>& key, Target& target,
-                    const std::function<void()>& seen) {
+                    const std::function<void(const std::string& text)>& seen) {
   using Type = SettingKey<Target>::Type;
   const std::string flag(key.flag);
   const auto apply = [&key, &target, seen](const std::string& text) {
     static_cast<void>(key.apply(text, target));  // The check below let it pass.
-    if (seen) seen();
+    if (seen) seen(text);
   };
   if (key.type == Type::kSwitch) {
     return command.add_flag_callback(flag, [apply] { apply("true"); }, std::string(key.help));
@@ -33,29 +35,53 @@ CLI::Option* AddKey(CLI::App& command, const SettingKey<Target>& key, Target& ta
       ->check(complaint);
 }
 
+/// Values that are paths, absolute: another process has another working directory.
+ConfigOrigin::Texts Absolute(ConfigOrigin::Texts texts) {
+  for (auto& [key, value] : texts) {
+    const bool is_path = key == "cache" || key == "index" || key == "shared_cache" ||
+                         key == "ca_bundle" || key.ends_with("_file");
+    if (is_path && !value.empty()) value = AbsolutePath(value);
+  }
+  return texts;
+}
+
 }  // namespace
 
 std::shared_ptr<SourceOptions> SourceOptions::Define(CLI::App& command) {
   auto options = std::make_shared<SourceOptions>();
   command
       .add_option("--source", options->sources_,
-                  "s3://BUCKET[/PREFIX] or dir:/PATH, shown as MOUNTPOINT/NAME; may be repeated")
+                  "s3://BUCKET[/PREFIX], http(s)://HOST/PATH or dir:/PATH, shown as "
+                  "MOUNTPOINT/NAME; may be "
+                  "repeated")
       ->type_name("[NAME=]URI")
       ->allow_extra_args(false)
       ->group("Sources");
   for (const auto& key : SourceKeys()) {
-    AddKey(command, key, options->reach_, [o = options.get(), flag = std::string(key.flag)] {
-      o->reach_flag_ = flag;
+    AddKey(command, key, options->reach_, [o = options.get(), &key](const std::string& text) {
+      o->reach_flag_ = key.flag;
+      o->reach_given_.emplace_back(key.key, text);
     })->group("Sources");
   }
   command.add_option("--config", options->config_file_, "TOML file with sources and settings")
       ->type_name("FILE");
   for (const auto& key : SettingKeys()) {
     const bool later = key.help.ends_with(" yet)");
-    AddKey(command, key, options->settings_, {})
-        ->group(later ? "Accepted, without effect yet" : "Settings");
+    AddKey(command, key, options->settings_, [o = options.get(), &key](const std::string& text) {
+      o->given_.emplace_back(key.key, text);
+    })->group(later ? "Accepted, without effect yet" : "Settings");
   }
   return options;
+}
+
+ConfigOrigin SourceOptions::Remember(const Environment& env) const {
+  ConfigOrigin origin;
+  if (config_file_) origin.file = AbsolutePath(*config_file_);
+  origin.flags = Absolute(given_);
+  origin.sources = sources_;
+  origin.reach = Absolute(reach_given_);
+  RememberEnvironment(env, origin);
+  return origin;
 }
 
 Result<Settings> SourceOptions::Flags() const {

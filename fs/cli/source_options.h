@@ -27,6 +27,8 @@ class SourceOptions {
   /// Errors: kInvalid: such a flag and no --source.
   Result<Settings> Flags() const;
   const std::optional<std::string>& config_file() const { return config_file_; }
+  /// All of this, for a process that has to read the configuration again.
+  ConfigOrigin Remember(const Environment& env) const;
 
  private:
   std::optional<std::string> config_file_;
@@ -34,6 +36,8 @@ class SourceOptions {
   SourceSettings reach_;    ///< What --endpoint and the like say.
   std::string reach_flag_;  ///< One of those that were given.
   Settings settings_;
+  ConfigOrigin::Texts given_;        ///< Flags of settings_ as they were written.
+  ConfigOrigin::Texts reach_given_;  ///< Of reach_.
 };
 
 }  // namespace modelfs::fs

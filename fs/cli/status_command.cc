@@ -2,8 +2,8 @@
 #include <optional>
 
 #include "fs/cli/command.h"
+#include "fs/cli/daemon_paths.h"
 #include "fs/cli/status_text.h"
-#include "fs/config/default_paths.h"
 #include "fs/control/daemon_finder.h"
 #include "fs/control/wire.h"
 
@@ -16,14 +16,14 @@ struct StatusOptions {
 };
 
 int Status(const StatusOptions& options, const CommandContext& context) {
-  const auto directories = AllRuntimeDirectories(context.env);
   std::vector<DaemonInfo> daemons;
   std::optional<std::string> only;
   if (options.mountpoint.empty()) {
-    daemons = FindDaemons(directories);
+    daemons = AwaitDaemons(context.env, {});
     if (daemons.empty()) return context.Complain(kExitFailed, "no modelfs daemon of yours runs");
   } else {
-    auto served = FindDaemon(directories, AbsolutePath(options.mountpoint));
+    const std::string path = AbsolutePath(options.mountpoint);
+    auto served = FindServing(AwaitDaemons(context.env, {path}), path);
     if (!served) return context.Complain(kExitFailed, served.error().what);
     only = served->mountpoint;
     daemons.push_back(std::move(served->daemon));

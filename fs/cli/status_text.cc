@@ -64,12 +64,39 @@ std::string Cache(const json& cache) {
       fmt::format("cache {}: {} in {} objects, {} free, {}\n", Shown(cache, "directory"),
                   Size(cache, "cached_bytes"), NumberField(cache, "objects"),
                   Size(cache, "filesystem_free_bytes"), Shown(cache, "io_backend"));
+  if (const auto chunk = NumberField(cache, "chunk_size_bytes"); chunk > 0) {
+    const auto limit = NumberField(cache, "limit_bytes");
+    text += fmt::format(
+        "room: {} on disk of {}, {} of it pinned; {} to stay free; chunks of {}\n",
+        Size(cache, "allocated_bytes"), limit == 0 ? "no limit" : "at most " + FormatSize(limit),
+        Size(cache, "pinned_bytes"), Size(cache, "free_floor_bytes"), FormatSize(chunk));
+  }
   if (const auto n = NumberField(cache, "quarantined_chunks"); n > 0) {
     text += fmt::format("damaged chunks found and set aside: {}\n", n);
   }
   if (const auto n = NumberField(cache, "uncached_writes"); n > 0) {
     text +=
         fmt::format("chunks served but not kept, because the disk would not take them: {}\n", n);
+  }
+  return text;
+}
+
+/// What became of configuration files that changed; nothing where all is well.
+std::string Configs(const json& mounts, const std::optional<std::string>& only) {
+  std::string text;
+  for (const auto& mount : mounts) {
+    if (only && TextField(mount, "mountpoint") != *only) continue;
+    const json config = ChildField(mount, "config");
+    if (const std::string problem = Shown(config, "problem"); !problem.empty()) {
+      text += fmt::format("configuration not taken: {}\n", problem);
+    }
+    std::string keys;
+    for (const auto& key : ChildField(config, "restart_needed")) {
+      if (key.is_string()) keys += (keys.empty() ? "" : ", ") + Printable(key.get<std::string>());
+    }
+    if (!keys.empty()) {
+      text += fmt::format("changed, but only from the next mount on: {}\n", keys);
+    }
   }
   return text;
 }
@@ -95,7 +122,8 @@ std::string Jobs(const json& jobs) {
 std::string StatusText(const json& status, const std::optional<std::string>& mountpoint) {
   const json cache = ChildField(status, "cache");
   std::string text = Head(status) + Cache(cache) +
-                     Mounts(ChildField(status, "mounts"), mountpoint) + Downloads(cache) +
+                     Mounts(ChildField(status, "mounts"), mountpoint) +
+                     Configs(ChildField(status, "mounts"), mountpoint) + Downloads(cache) +
                      Jobs(ChildField(status, "jobs"));
   return text;
 }

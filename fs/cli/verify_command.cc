@@ -20,6 +20,14 @@ struct VerifyOptions {
   bool repair = false;
 };
 
+std::string Damage(const json& report, std::uint64_t bad) {
+  std::string text = fmt::format("{} damaged", bad);
+  if (const auto n = NumberField(report, "repaired_chunks"); n > 0) {
+    text += fmt::format(", {} repaired", n);
+  }
+  return text;
+}
+
 /// Says what was found; the number of damaged chunks.
 std::uint64_t Report(const json& report, const DaemonPaths& target, const CommandContext& context) {
   const std::uint64_t bad = NumberField(report, "bad_chunks");
@@ -31,7 +39,7 @@ std::uint64_t Report(const json& report, const DaemonPaths& target, const Comman
                                 target.cache_directory, NumberField(report, "objects"),
                                 NumberField(report, "chunks"),
                                 FormatSize(NumberField(report, "bytes")),
-                                bad == 0 ? "all good" : fmt::format("{} damaged", bad))
+                                bad == 0 ? "all good" : Damage(report, bad))
                  << '\n'
                  << std::flush;
   return bad;
@@ -40,7 +48,7 @@ std::uint64_t Report(const json& report, const DaemonPaths& target, const Comman
 int VerifyOne(const DaemonPaths& target, const VerifyOptions& options,
               const CommandContext& context) {
   ControlClient client(target.socket_path);
-  auto id = client.StartVerify(target.paths);
+  auto id = client.StartJob(options.repair ? JobKind::kRepair : JobKind::kVerify, target.paths);
   if (!id) return context.Complain(kExitFailed, id.error().what);
   auto job = FollowJob(client, *id, context);
   if (!job) return context.Complain(kExitFailed, job.error().what);
@@ -48,6 +56,7 @@ int VerifyOne(const DaemonPaths& target, const VerifyOptions& options,
     return context.Complain(kExitFailed, TextField(*job, "error"));
   }
   if (Report(ChildField(*job, "report"), target, context) == 0) return kExitDone;
+  // What the repair could not get, and what was not there before.
   if (options.repair) return WarmPaths(target, context);
   return context.Complain(kExitFailed,
                           "damaged chunks were set aside; they are downloaded again when they are "
@@ -64,7 +73,7 @@ int Verify(const VerifyOptions& options, const CommandContext& context) {
     return context.Complain(kExitUsage,
                             "--repair downloads all of its paths, so it needs some: PATH...");
   } else {
-    for (auto& daemon : FindDaemons(AllRuntimeDirectories(context.env))) {
+    for (auto& daemon : AwaitDaemons(context.env, {})) {
       targets.push_back({daemon.socket_path, CacheDirectory(daemon), {}});
     }
     if (targets.empty()) return context.Complain(kExitFailed, "no modelfs daemon of yours runs");

@@ -12,7 +12,7 @@ namespace modelfs::fs {
 
 int WarmPaths(const DaemonPaths& target, const CommandContext& context) {
   ControlClient client(target.socket_path);
-  auto id = client.StartWarm(target.paths);
+  auto id = client.StartJob(JobKind::kWarm, target.paths);
   if (!id) return context.Complain(kExitFailed, id.error().what);
   auto job = FollowJob(client, *id, context);
   if (!job) return context.Complain(kExitFailed, job.error().what);

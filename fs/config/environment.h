@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace modelfs::fs {
 
@@ -18,6 +19,8 @@ class Environment {
   virtual ~Environment() = default;
   /// The variable's value. Nullopt when it is unset or empty, which AWS clients treat alike.
   virtual std::optional<std::string> Get(std::string_view name) const = 0;
+  /// Names of the variables that there are; none where nobody asks for them.
+  virtual std::vector<std::string> Names() const { return {}; }
   /// Effective ids.
   virtual uid_t uid() const = 0;
   virtual gid_t gid() const = 0;

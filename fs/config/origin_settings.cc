@@ -22,6 +22,10 @@ fetch::OriginSettings ToOriginSettings(const SourceSpec& source) {
           .secret_access_key = source.s3.secret_access_key,
           .session_token = source.s3.session_token,
           .anonymous = source.s3.anonymous,
+          .credentials = source.s3.credentials,
+          .proxy = source.proxy,
+          .http_auth_file = source.auth_file,
+          .http_token_file = source.token_file,
           .ca_bundle = source.ca_bundle};
 }
 

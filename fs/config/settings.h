@@ -12,12 +12,6 @@
 
 namespace modelfs::fs {
 
-/// A size, or a share of one that is known later.
-struct Amount {
-  enum class Unit : std::uint8_t { kBytes, kPercent } unit = Unit::kBytes;
-  std::uint64_t value = 0;
-};
-
 /// How to reach one source, as far as somebody said so.
 struct SourceSettings {
   std::string where;  ///< For messages: "--source", "m.toml:12".
@@ -29,6 +23,8 @@ struct SourceSettings {
   std::optional<bool> anonymous;
   std::optional<S3Settings::Addressing> addressing;
   std::optional<std::string> ca_bundle;
+  std::optional<std::string> auth_file;
+  std::optional<std::string> token_file;
   std::vector<std::string> models;  ///< Filter of registered models; MLflow only.
 };
 
@@ -47,13 +43,15 @@ struct Settings {
   std::optional<std::chrono::milliseconds> listing_ttl;
   std::optional<index::IoBackend> io_backend;
   std::optional<std::string> log_level;
+  std::optional<Amount> cache_size;
+  std::optional<Amount> free_floor;
+  std::optional<std::string> http;
+  std::optional<std::string> http_token_file;
+  std::optional<std::string> webhook_secret_file;
   std::vector<SourceSettings> sources;
 
   // Checked, but nothing acts on them in this version: LoadConfig says so in a note.
-  std::optional<Amount> cache_size;
-  std::optional<Amount> free_floor;
   std::optional<std::string> shared_cache;
-  std::optional<std::string> http;
   std::optional<std::chrono::milliseconds> alias_poll;
   std::optional<std::string> promotion_warm;
 };

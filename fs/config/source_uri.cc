@@ -6,11 +6,16 @@
 #include <cctype>
 #include <filesystem>
 
+#include "fetch/http_dir/http_url.h"
+#include "fs/config/endpoint.h"
+
 namespace modelfs::fs {
 namespace {
 
 constexpr std::string_view kForms =
-    "write [NAME=]s3://BUCKET[/PREFIX] or [NAME=]dir:/ABSOLUTE/PATH";
+    "write [NAME=]s3://BUCKET[/PREFIX], [NAME=]mlflow:http(s)://HOST[:PORT], "
+    "[NAME=]http(s)://HOST[:PORT]/PATH or "
+    "[NAME=]dir:/ABSOLUTE/PATH";
 
 bool HasControl(std::string_view text) {
   return std::ranges::any_of(text, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
@@ -68,16 +73,47 @@ Result<SourceUri> ParseDir(std::string_view text, std::string_view path) {
                    .uri = fmt::format("dir:{}", normal)};
 }
 
+Result<SourceUri> ParseHttp(std::string_view text) {
+  // No echo of the text: it may hold a password.
+  const auto url = fetch::HttpUrl::Parse(text);
+  if (!url) return std::unexpected(url.error());
+  std::string uri = url->ToString();
+  uri.pop_back();
+  const std::string_view authority = url->authority;
+  const std::size_t bracket = authority.starts_with('[') ? authority.find(']') : 0;
+  return SourceUri{.scheme = SourceUri::Scheme::kHttp,
+                   .name = std::string(authority.substr(0, authority.find(':', bracket))),
+                   .uri = std::move(uri)};
+}
+
+Result<SourceUri> ParseMlflow(std::string_view text, std::string_view url) {
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    if (!url.starts_with(scheme)) continue;
+    std::string_view rest = url.substr(scheme.size());
+    while (rest.ends_with('/')) rest.remove_suffix(1);
+    if (rest.find_first_of("?#\\ ") != std::string_view::npos) break;
+    const std::string_view authority = rest.substr(0, std::min(rest.find('/'), rest.size()));
+    if (authority.find('@') != std::string_view::npos) {
+      return Bad("(not shown)",
+                 "a login does not belong into a URI: set MLFLOW_TRACKING_USERNAME and "
+                 "MLFLOW_TRACKING_PASSWORD");
+    }
+    if (auto ok = ParseEndpoint(fmt::format("{}{}", scheme, authority)); !ok) {
+      return Bad(text, ok.error().what);
+    }
+    return SourceUri{.scheme = SourceUri::Scheme::kMlflow,
+                     .name = {},
+                     .uri = fmt::format("mlflow:{}{}", scheme, rest)};
+  }
+  return Bad(text, fmt::format("no address of an MLflow server; {}", kForms));
+}
+
 Result<SourceUri> ParseUri(std::string_view text, std::string_view uri) {
   if (HasControl(uri)) return Bad("(not shown)", "it holds a control character");
   if (uri.starts_with("s3://")) return ParseS3(text, uri.substr(5));
   if (uri.starts_with("dir:")) return ParseDir(text, uri.substr(4));
-  for (const std::string_view later : {"mlflow:", "http:", "https:"}) {
-    if (uri.starts_with(later)) {
-      return Bad(text, fmt::format("this build cannot read {} sources yet; {}",
-                                   later.substr(0, later.size() - 1), kForms));
-    }
-  }
+  if (uri.starts_with("http://") || uri.starts_with("https://")) return ParseHttp(uri);
+  if (uri.starts_with("mlflow:")) return ParseMlflow(text, uri.substr(7));
   const std::size_t colon = uri.find(':');
   if (colon == std::string_view::npos) return Bad(text, fmt::format("no scheme; {}", kForms));
   return Bad(text, fmt::format("unknown scheme '{}'; {}", uri.substr(0, colon), kForms));
@@ -108,6 +144,7 @@ Result<SourceUri> ParseSourceUri(std::string_view text) {
   auto uri = ParseUri(text, named ? text.substr(equals + 1) : text);
   if (!uri) return uri;
   if (named) uri->name = text.substr(0, equals);
+  if (!named && uri->scheme == SourceUri::Scheme::kMlflow) return uri;
   if (!named && uri->name.empty()) {
     return Bad(text, "it needs a name of its own; write NAME=URI");
   }

@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <fstream>
 #include <optional>
 #include <sstream>
+#include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -30,11 +33,14 @@ class Reader {
   Result<Settings> Read(const toml::table& root) {
     Settings settings;
     if (auto ok = ReadTable(root, "", settings); !ok) return std::unexpected(ok.error());
-    for (auto* path : {&settings.cache, &settings.index, &settings.shared_cache}) {
+    for (auto* path : {&settings.cache, &settings.index, &settings.shared_cache,
+                       &settings.http_token_file, &settings.webhook_secret_file}) {
       if (*path) *path = Absolute(**path);
     }
     for (auto& source : settings.sources) {
-      if (source.ca_bundle) source.ca_bundle = Absolute(*source.ca_bundle);
+      for (auto* path : {&source.ca_bundle, &source.auth_file, &source.token_file}) {
+        if (*path) *path = Absolute(**path);
+      }
     }
     return settings;
   }
@@ -163,10 +169,71 @@ class Reader {
   stdfs::path folder_;
 };
 
+/// Whether the quote at `at` stands where a string may begin: not within a number or a word, and
+/// not as a key where it has three of them.
+bool BeginsString(std::string_view text, std::size_t at) {
+  if (text.substr(at, 3) == std::string(3, text[at])) {
+    const std::size_t before = text.substr(0, at).find_last_not_of(" \t\r\n");
+    return before != std::string_view::npos && std::string_view("=[,").contains(text[before]);
+  }
+  return at == 0 || std::string_view(" \t\r\n=[,{.").contains(text[at - 1]);
+}
+
+/// How far the string that begins at `at` reaches: behind its closing quotes; where it breaks off,
+/// `at`. Requires: a quote at `at`.
+std::size_t EndOfString(std::string_view text, std::size_t at) {
+  const char quote = text[at];
+  const bool multi_line = text.substr(at, 3) == std::string(3, quote);
+  const std::string closing(multi_line ? 3 : 1, quote);
+  for (std::size_t i = at + closing.size(); i < text.size(); ++i) {
+    if (quote == '"' && text[i] == '\\') {
+      ++i;
+    } else if (text.substr(i).starts_with(closing)) {
+      return i + closing.size();
+    } else if (!multi_line && text[i] == '\n') {
+      break;
+    }
+  }
+  return at;
+}
+
+std::optional<std::size_t> FindNoAscii(std::string_view text, std::size_t from) {
+  for (std::size_t i = from; i < text.size(); ++i) {
+    if (static_cast<unsigned char>(text[i]) >= 0x80) return i;
+  }
+  return std::nullopt;
+}
+
+/// The place of the first byte that is no ASCII, outside of strings and comments. None belongs
+/// there, and Debian's toml++ 3.3 runs into code that it calls unreachable when it meets some.
+std::optional<std::size_t> FindMisplaced(std::string_view text) {
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  std::size_t i = text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
+  while (i < text.size()) {
+    if (text[i] == '#') {
+      i = std::min(text.find('\n', i), text.size());
+    } else if (text[i] == '"' || text[i] == '\'') {
+      const std::size_t end = BeginsString(text, i) ? EndOfString(text, i) : i;
+      if (end == i) return FindNoAscii(text, i);  // No TOML: what follows is no string for sure.
+      i = end;
+    } else if (static_cast<unsigned char>(text[i]) >= 0x80) {
+      return i;
+    } else {
+      ++i;
+    }
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 Result<Settings> ParseToml(std::string_view text, std::string_view name,
                            const stdfs::path& folder) {
+  if (const auto at = FindMisplaced(text)) {
+    return Fail(Errc::kInvalid,
+                fmt::format("{}:{}: a character that is no ASCII belongs into quotes", name,
+                            1 + std::ranges::count(text.substr(0, *at), '\n')));
+  }
   const toml::parse_result parsed = toml::parse(text, name);
   if (!parsed) {
     return Fail(Errc::kInvalid, fmt::format("{}:{}: {}", name, parsed.error().source().begin.line,

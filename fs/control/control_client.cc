@@ -92,14 +92,14 @@ Result<void> ControlClient::AddMount(const MountSpec& spec) {
   return {};
 }
 
-Result<std::uint64_t> ControlClient::StartJob(const std::string& path,
-                                              const std::vector<std::string>& paths) {
+Result<std::uint64_t> ControlClient::StartJob(JobKind kind, const std::vector<std::string>& paths) {
   // A path that is no UTF-8 cannot travel in JSON; say so instead of asking for another one.
   for (const auto& p : paths) {
     if (json::parse(Dump(json(p)), nullptr, false) != json(p)) {
       return Fail(Errc::kInvalid, fmt::format("'{}' is no UTF-8; name the directory above it", p));
     }
   }
+  const std::string path = fmt::format("/api/v1/{}", ToString(kind));
   auto answer = Call("POST", path, Dump({{"paths", paths}}), options_.timeout);
   if (!answer) return std::unexpected(std::move(answer.error()));
   const auto job = answer->find("job");
@@ -108,14 +108,6 @@ Result<std::uint64_t> ControlClient::StartJob(const std::string& path,
                 fmt::format("POST {} on '{}': no job number in the answer", path, socket_path_));
   }
   return job->get<std::uint64_t>();
-}
-
-Result<std::uint64_t> ControlClient::StartWarm(const std::vector<std::string>& paths) {
-  return StartJob("/api/v1/warm", paths);
-}
-
-Result<std::uint64_t> ControlClient::StartVerify(const std::vector<std::string>& paths) {
-  return StartJob("/api/v1/verify", paths);
 }
 
 Result<json> ControlClient::Job(std::uint64_t id) {

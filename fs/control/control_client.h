@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "fetch/base/error.h"
+#include "fs/daemon/job_kind.h"
 #include "fs/spec.h"
 
 namespace modelfs::fs {
@@ -31,15 +32,13 @@ class ControlClient {
   Result<nlohmann::json> Status();
   Result<void> AddMount(const MountSpec& spec);
   /// The number of the job that was started.
-  Result<std::uint64_t> StartWarm(const std::vector<std::string>& paths);
-  Result<std::uint64_t> StartVerify(const std::vector<std::string>& paths);
+  Result<std::uint64_t> StartJob(JobKind kind, const std::vector<std::string>& paths);
   /// The object of README.md, "Jobs".
   Result<nlohmann::json> Job(std::uint64_t id);
 
  private:
   Result<nlohmann::json> Call(const char* method, const std::string& path, const std::string& body,
                               std::chrono::milliseconds timeout);
-  Result<std::uint64_t> StartJob(const std::string& path, const std::vector<std::string>& paths);
 
   std::string socket_path_;
   Options options_;

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <string_view>
 #include <utility>
@@ -63,6 +64,7 @@ class Router {
   explicit Router(DaemonApi& api) : api_(api) {}
 
   Answer Serve(std::string_view method, std::string_view path, std::string_view body) {
+    static constexpr std::string_view kApi = "/api/v1/";
     static constexpr std::string_view kJobs = "/api/v1/jobs/";
     if (path == "/healthz")
       return OnlyGet(method, [] { return Answer{200, "ok\n", "text/plain"}; });
@@ -73,8 +75,13 @@ class Router {
       return OnlyGet(method, [&] { return Job(path.substr(kJobs.size())); });
     }
     if (path == "/api/v1/mounts") return OnlyPost(method, [&] { return AddMount(body); });
-    if (path == "/api/v1/warm") return OnlyPost(method, [&] { return Warm(body); });
-    if (path == "/api/v1/verify") return OnlyPost(method, [&] { return Verify(body); });
+    if (path.starts_with(kApi)) {
+      const auto kind = std::ranges::find(kJobKinds, path.substr(kApi.size()),
+                                          &std::pair<JobKind, std::string_view>::second);
+      if (kind != kJobKinds.end()) {
+        return OnlyPost(method, [&] { return StartJob(kind->first, body); });
+      }
+    }
     return Failure(404, Errc::kNotFound, fmt::format("no call '{}'", path));
   }
 
@@ -112,20 +119,13 @@ class Router {
     return added ? Answer{201, "{}"} : Failure(added.error());
   }
 
-  Answer Warm(std::string_view body) {
+  Answer StartJob(JobKind kind, std::string_view body) {
     auto paths = ParsePaths(body);
     if (!paths) return Failure(paths.error());
-    if (paths->empty()) return Failure(Error{Errc::kInvalid, "no path to warm"});
-    return Started(api_.StartWarm(*paths));
-  }
-
-  Answer Verify(std::string_view body) {
-    auto paths = ParsePaths(body);
-    if (!paths) return Failure(paths.error());
-    return Started(api_.StartVerify(*paths));
-  }
-
-  static Answer Started(const Result<std::uint64_t>& job) {
+    if (paths->empty() && kind != JobKind::kVerify) {
+      return Failure(Error{Errc::kInvalid, fmt::format("no path to {}", ToString(kind))});
+    }
+    const auto job = api_.StartJob(kind, *paths);
     return job ? Answer{202, Dump({{"job", *job}})} : Failure(job.error());
   }
 

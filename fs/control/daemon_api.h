@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "fetch/base/error.h"
+#include "fs/daemon/job_kind.h"
 #include "fs/spec.h"
 
 namespace modelfs::fs {
@@ -23,10 +24,9 @@ class DaemonApi {
   virtual Result<void> AddMount(const MountSpec& spec) = 0;
 
   /// Starts a job and returns its number at once. `paths` are absolute paths below mounts of this
-  /// daemon; for verify, none means everything in the cache.
+  /// daemon; for kVerify, none means everything in the cache.
   /// Errors: kNotFound, kInvalid (not below one of our mounts), naming the path.
-  virtual Result<std::uint64_t> StartWarm(const std::vector<std::string>& paths) = 0;
-  virtual Result<std::uint64_t> StartVerify(const std::vector<std::string>& paths) = 0;
+  virtual Result<std::uint64_t> StartJob(JobKind kind, const std::vector<std::string>& paths) = 0;
 
   /// {"id","kind","state":"running|done|failed","bytes_done","bytes_total","files_done",
   /// "files_total","error","report"}. Errors: kNotFound.

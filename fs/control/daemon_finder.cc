@@ -15,12 +15,6 @@ namespace stdfs = std::filesystem;
 
 constexpr std::chrono::seconds kPatience{2};
 
-bool IsAtOrBelow(const std::string& path, const std::string& mountpoint) {
-  if (mountpoint == "/") return true;
-  return path.starts_with(mountpoint) &&
-         (path.size() == mountpoint.size() || path[mountpoint.size()] == '/');
-}
-
 std::vector<std::string> Sockets(const stdfs::path& directory) {
   std::vector<std::string> found;
   std::error_code error;
@@ -51,6 +45,12 @@ std::optional<ServedPath> Match(const std::vector<DaemonInfo>& daemons, const st
 
 }  // namespace
 
+bool IsAtOrBelow(const std::string& path, const std::string& directory) {
+  if (directory == "/") return true;
+  return path.starts_with(directory) &&
+         (path.size() == directory.size() || path[directory.size()] == '/');
+}
+
 std::vector<std::string> DaemonInfo::Mountpoints() const {
   std::vector<std::string> all;
   const auto mounts = status.find("mounts");
@@ -74,15 +74,23 @@ std::optional<std::string> DaemonInfo::MountpointOf(const std::string& path) con
   return best;
 }
 
-std::vector<DaemonInfo> FindDaemons(const std::vector<stdfs::path>& directories) {
-  std::vector<DaemonInfo> daemons;
+DaemonSearch SearchDaemons(const std::vector<stdfs::path>& directories) {
+  DaemonSearch search;
   for (const auto& directory : directories) {
     for (const auto& socket : Sockets(directory)) {
       ControlClient client(socket, {.timeout = kPatience, .mount_timeout = kPatience});
-      if (auto status = client.Status()) daemons.push_back({socket, *std::move(status)});
+      if (auto status = client.Status()) {
+        search.daemons.push_back({socket, *std::move(status)});
+      } else {
+        search.any_silent = true;
+      }
     }
   }
-  return daemons;
+  return search;
+}
+
+std::vector<DaemonInfo> FindDaemons(const std::vector<stdfs::path>& directories) {
+  return SearchDaemons(directories).daemons;
 }
 
 Result<ServedPath> FindServing(const std::vector<DaemonInfo>& daemons, const std::string& path) {

@@ -22,9 +22,21 @@ struct DaemonInfo {
   std::optional<std::string> MountpointOf(const std::string& path) const;
 };
 
+/// What one look at all sockets has found.
+struct DaemonSearch {
+  std::vector<DaemonInfo> daemons;
+  /// There is a socket that nobody answers: its daemon is gone, or has no worker at the moment.
+  bool any_silent = false;
+};
+
 /// All daemons that answer on a socket ("*.sock") in one of `directories`, in the order of those.
 /// Sockets that nobody answers, and ones that answer nonsense, are left out. Each gets 2 s.
+DaemonSearch SearchDaemons(const std::vector<std::filesystem::path>& directories);
+/// The daemons of SearchDaemons.
 std::vector<DaemonInfo> FindDaemons(const std::vector<std::filesystem::path>& directories);
+
+/// Whether `path` is `directory` or below it, as text; both absolute and normal.
+bool IsAtOrBelow(const std::string& path, const std::string& directory);
 
 /// The daemon that serves `path` (absolute), and `path` as that daemon knows it: with symlinks
 /// above the mount resolved.

@@ -25,6 +25,7 @@ int ToHttpStatus(Errc code) {
     case Errc::kNoSpace: return 507;
     case Errc::kChanged:
     case Errc::kCorrupt:
+    case Errc::kUnranged:
     case Errc::kIo:
     case Errc::kCancelled: return 500;
   }

@@ -17,6 +17,8 @@ constexpr std::size_t kMaxDescriptors = 4;  // One is meant; room to see and clo
 int DescriptorOf(const BrokerMessage& message) {
   if (const auto* start = std::get_if<StartMessage>(&message)) return start->lock.get();
   if (const auto* mounted = std::get_if<MountedMessage>(&message)) return mounted->device.get();
+  if (const auto* nodes = std::get_if<NodesMessage>(&message)) return nodes->log.get();
+  if (const auto* resume = std::get_if<ResumeMountMessage>(&message)) return resume->device.get();
   return -1;
 }
 

@@ -11,8 +11,10 @@ namespace {
 using nlohmann::json;
 
 constexpr std::array<std::string_view, std::variant_size_v<BrokerMessage>> kTypeNames{
-    "start",  "add_mount",       "mount_request", "mounted",  "save_init", "ready",
-    "failed", "unmount_request", "session_gone",  "shutdown", "bye"};
+    "start",        "add_mount", "mount_request", "mounted",
+    "save_init",    "ready",     "failed",        "unmount_request",
+    "session_gone", "shutdown",  "bye",           "nodes",
+    "resume_mount", "ping",      "pong",          "spec"};
 
 constexpr std::array kErrorCodes{Errc::kNotFound, Errc::kDenied,   Errc::kInvalid, Errc::kTransient,
                                  Errc::kTimeout,  Errc::kChanged,  Errc::kCorrupt, Errc::kNoSpace,
@@ -76,6 +78,19 @@ void Write(json& out, const FailedMessage& m) {
 }
 void Write(json& out, const UnmountRequestMessage& m) { out["session"] = m.session; }
 void Write(json& out, const SessionGoneMessage& m) { out["session"] = m.session; }
+void Write(json& out, const NodesMessage& m) { out["session"] = m.session; }
+void Write(json& out, const SpecMessage& m) {
+  out["session"] = m.session;
+  out["mount"] = ToJson(m.mount);
+}
+void Write(json& out, const ResumeMountMessage& m) {
+  out["request"] = m.request;
+  out["session"] = m.session;
+  out["mount"] = ToJson(m.mount);
+  out["init"] = ToHex(m.init);
+}
+void Write(json& out, const PingMessage& m) { out["number"] = m.number; }
+void Write(json& out, const PongMessage& m) { out["number"] = m.number; }
 void Write(json&, const ShutdownMessage&) {}
 void Write(json&, const ByeMessage&) {}
 
@@ -178,6 +193,22 @@ std::optional<BrokerMessage> ReadFields(std::string_view type, Reader& in) {
   }
   if (type == "unmount_request") return UnmountRequestMessage{in.Number("session")};
   if (type == "session_gone") return SessionGoneMessage{in.Number("session")};
+  if (type == "nodes") {
+    return NodesMessage{.session = in.Number("session"), .log = in.Descriptor()};
+  }
+  if (type == "spec") {
+    return SpecMessage{.session = in.Number("session"),
+                       .mount = in.Object("mount", &MountSpecFromJson)};
+  }
+  if (type == "resume_mount") {
+    return ResumeMountMessage{.request = in.Number("request"),
+                              .session = in.Number("session"),
+                              .mount = in.Object("mount", &MountSpecFromJson),
+                              .init = in.Bytes("init"),
+                              .device = in.Descriptor()};
+  }
+  if (type == "ping") return PingMessage{in.Number("number")};
+  if (type == "pong") return PongMessage{in.Number("number")};
   if (type == "shutdown") return ShutdownMessage{};
   if (type == "bye") return ByeMessage{};
   return std::nullopt;

@@ -47,6 +47,23 @@ struct SaveInitMessage {  ///< W: the kernel's FUSE_INIT, to be kept for a succe
   SessionId session = 0;
   std::vector<std::byte> init;
 };
+/// Both: what the node ids of a mount mean (NodeLog). W: to be kept for a successor. S: of the
+/// mount that the next resume_mount names.
+struct NodesMessage {
+  SessionId session = 0;
+  Fd log;
+};
+struct SpecMessage {  ///< W: what a mount is made of from now on, for a successor.
+  SessionId session = 0;
+  MountSpec mount;
+};
+struct ResumeMountMessage {   ///< S: go on with this mount. W answers with ready or failed.
+  std::uint64_t request = 0;  ///< Repeated in the answer; not 0.
+  SessionId session = 0;
+  MountSpec mount;
+  std::vector<std::byte> init;  ///< FUSE_INIT as the kernel sent it.
+  Fd device;                    ///< A copy of the mount's /dev/fuse.
+};
 struct ReadyMessage {         ///< W: the mount answers.
   std::uint64_t request = 0;  ///< Of add_mount; 0: the mount was asked for over the control socket.
   SessionId session = 0;
@@ -61,13 +78,20 @@ struct UnmountRequestMessage {  ///< W: this mount cannot be served.
 struct SessionGoneMessage {  ///< W: the kernel says that the mount is gone.
   SessionId session = 0;
 };
+struct PingMessage {  ///< S: are you alive? W answers with pong once its sessions are seen to be.
+  std::uint64_t number = 0;
+};
+struct PongMessage {  ///< W: the answer to the ping with this number.
+  std::uint64_t number = 0;
+};
 struct ShutdownMessage {};  ///< S: end in good order, then say bye.
 struct ByeMessage {};       ///< W: all is closed; the process ends now.
 
 using BrokerMessage =
     std::variant<StartMessage, AddMountMessage, MountRequestMessage, MountedMessage,
                  SaveInitMessage, ReadyMessage, FailedMessage, UnmountRequestMessage,
-                 SessionGoneMessage, ShutdownMessage, ByeMessage>;
+                 SessionGoneMessage, ShutdownMessage, ByeMessage, NodesMessage, ResumeMountMessage,
+                 PingMessage, PongMessage, SpecMessage>;
 
 /// The message as JSON text, without its descriptor.
 std::string EncodeBrokerMessage(const BrokerMessage& message);

@@ -98,23 +98,71 @@ Result<std::vector<fetch::ObjectId>> Identities(const std::vector<File>& files) 
 
 using Progress = std::move_only_function<bool(std::uint64_t)>;
 
-Result<index::VerifyReport> VerifyIds(const State& state, index::Cache& cache,
-                                      std::vector<fetch::ObjectId> ids, Progress progress) {
-  auto report = std::make_shared<index::VerifyReport>();
-  cache.Verify(std::move(ids), std::move(progress),
-               [state, report](Result<index::VerifyReport> verified) {
-                 Result<void> result;
-                 if (verified) {
-                   *report = *std::move(verified);
-                 } else {
-                   result = std::unexpected(std::move(verified.error()));
-                 }
-                 state->Post({.number = 0, .result = std::move(result)});
-               });
+/// Waits for the completion of what `start` begins; it may come after the job was cancelled.
+template <class T, class Start>
+Result<T> Collect(const State& state, Start&& start) {
+  auto value = std::make_shared<T>();
+  std::forward<Start>(start)([state, value](Result<T> got) {
+    Result<void> result;
+    if (got) {
+      *value = *std::move(got);
+    } else {
+      result = std::unexpected(std::move(got.error()));
+    }
+    state->Post({.number = 0, .result = std::move(result)});
+  });
   const auto event = state->Await();
   if (!event) return Cancelled();
   if (!event->result) return std::unexpected(event->result.error());
-  return std::move(*report);
+  return std::move(*value);
+}
+
+Result<index::VerifyReport> VerifyIds(const State& state, index::Cache& cache,
+                                      std::vector<fetch::ObjectId> ids, Progress progress) {
+  return Collect<index::VerifyReport>(state, [&](Done<index::VerifyReport> done) {
+    cache.Verify(std::move(ids), std::move(progress), std::move(done));
+  });
+}
+
+void SetVerifyReport(const State& state, const index::VerifyReport& report) {
+  state->SetFilesDone(report.objects);
+  state->SetReport({{"objects", report.objects},
+                    {"chunks", report.chunks},
+                    {"bytes", report.bytes},
+                    {"bad_chunks", report.bad_chunks},
+                    {"repaired_chunks", report.repaired_chunks},
+                    {"bad", report.bad}});
+}
+
+Result<std::vector<fetch::ObjectId>> IdsOf(const State& state,
+                                           const std::vector<JobTarget>& targets) {
+  auto files = FindFiles(state, targets);
+  if (!files) return std::unexpected(files.error());
+  auto ids = Identities(*files);
+  if (ids) state->SetTotals(ids->size(), 0);
+  return ids;
+}
+
+using PinCall = void (index::Cache::*)(std::vector<fetch::ObjectId>, Done<void>);
+
+Result<void> ChangePins(const State& state, index::Cache& cache,
+                        const std::vector<JobTarget>& targets, PinCall call) {
+  auto ids = IdsOf(state, targets);
+  if (!ids) return std::unexpected(ids.error());
+  const std::size_t objects = ids->size();
+  std::uint64_t bytes = 0;
+  for (const fetch::ObjectId& id : *ids) {
+    if (const auto status = cache.Find(id)) bytes += status->cached_bytes;
+  }
+  (cache.*call)(*std::move(ids), [state](Result<void> result) {
+    state->Post({.number = 0, .result = std::move(result)});
+  });
+  const auto event = state->Await();
+  if (!event) return Cancelled();
+  if (!event->result) return event->result;
+  state->SetFilesDone(objects);
+  state->SetReport({{"objects", objects}, {"bytes", bytes}});
+  return {};
 }
 
 /// Reads back what was downloaded where no checksum of the origin vouches for it.
@@ -180,12 +228,73 @@ Result<void> RunVerify(const State& state, const std::shared_ptr<index::Cache>& 
                                                        })
                                            : Result<index::VerifyReport>(index::VerifyReport{});
   if (!report) return std::unexpected(report.error());
-  state->SetFilesDone(report->objects);
-  state->SetReport({{"objects", report->objects},
-                    {"chunks", report->chunks},
-                    {"bytes", report->bytes},
-                    {"bad_chunks", report->bad_chunks},
-                    {"bad", report->bad}});
+  SetVerifyReport(state, *report);
+  return {};
+}
+
+Result<void> RunRepair(const State& state, const std::shared_ptr<index::Cache>& cache,
+                       const std::vector<JobTarget>& targets) {
+  auto files = FindFiles(state, targets);
+  if (!files) return std::unexpected(files.error());
+  std::vector<index::RepairItem> items;
+  std::unordered_set<std::string> seen;
+  std::uint64_t bytes = 0;
+  for (const File& file : *files) {
+    auto id = file.tree->Identity(file.found.id);
+    auto origin = file.tree->OriginOf(file.found.id);
+    if (!id || !origin) continue;  // Replaced since it was found.
+    const auto status = cache->Find(*id);
+    if (!status || !seen.insert(id->Digest()).second) continue;
+    bytes += status->cached_bytes;
+    items.push_back({.id = *std::move(id), .origin = *std::move(origin)});
+  }
+  state->SetTotals(items.size(), bytes);
+  if (items.empty()) {
+    SetVerifyReport(state, {});
+    return {};
+  }
+  auto report = Collect<index::VerifyReport>(state, [&](Done<index::VerifyReport> done) {
+    cache->Repair(
+        std::move(items),
+        [state](std::uint64_t checked) {
+          state->SetBytesDone(checked);
+          return !state->cancelled();
+        },
+        std::move(done));
+  });
+  if (!report) return std::unexpected(report.error());
+  SetVerifyReport(state, *report);
+  return {};
+}
+
+Result<void> RunPin(const State& state, const std::shared_ptr<index::Cache>& cache,
+                    const std::vector<JobTarget>& targets) {
+  return ChangePins(state, *cache, targets, &index::Cache::Pin);
+}
+
+Result<void> RunUnpin(const State& state, const std::shared_ptr<index::Cache>& cache,
+                      const std::vector<JobTarget>& targets) {
+  return ChangePins(state, *cache, targets, &index::Cache::Unpin);
+}
+
+Result<void> RunEvict(const State& state, const std::shared_ptr<index::Cache>& cache,
+                      const std::vector<JobTarget>& targets) {
+  auto ids = IdsOf(state, targets);
+  if (!ids) return std::unexpected(ids.error());
+  std::erase_if(*ids, [&](const fetch::ObjectId& id) { return !cache->Find(id); });
+  index::EvictReport report;
+  // None would mean all to the cache.
+  if (!ids->empty()) {
+    auto evicted = Collect<index::EvictReport>(state, [&](Done<index::EvictReport> done) {
+      cache->Evict(*std::move(ids), std::move(done));
+    });
+    if (!evicted) return std::unexpected(evicted.error());
+    report = *evicted;
+  }
+  state->SetReport({{"objects", report.objects},
+                    {"bytes", report.bytes},
+                    {"in_use", report.in_use},
+                    {"pinned", report.pinned}});
   return {};
 }
 

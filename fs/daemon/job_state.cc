@@ -93,7 +93,7 @@ nlohmann::json JobState::Describe() const {
                         : outcome_ == Outcome::kDone  ? "done"
                                                       : "failed";
     json = {{"id", id_},
-            {"kind", kind_ == Kind::kWarm ? "warm" : "verify"},
+            {"kind", ToString(kind_)},
             {"state", state},
             {"bytes_total", bytes_total_},
             {"files_done", files_done_},

@@ -10,6 +10,7 @@
 
 #include "fetch/base/error.h"
 #include "fetch/base/mutex.h"
+#include "fs/daemon/job_kind.h"
 #include "index/cache.h"
 
 namespace modelfs::fs {
@@ -19,17 +20,13 @@ namespace modelfs::fs {
 /// Threads: any; Await on the job's own.
 class JobState {
  public:
-  enum class Kind : std::uint8_t {
-    kWarm,    ///< Downloads files whole.
-    kVerify,  ///< Checks cached bytes.
-  };
   /// Something that the job had started has ended.
   struct Event {
     std::size_t number = 0;
     Result<void> result;
   };
 
-  JobState(std::uint64_t id, Kind kind) : id_(id), kind_(kind) {}
+  JobState(std::uint64_t id, JobKind kind) : id_(id), kind_(kind) {}
 
   void Post(Event event);
   /// The next event; nullopt once the job is cancelled.
@@ -58,7 +55,7 @@ class JobState {
     kFailed,
   };
   const std::uint64_t id_;
-  const Kind kind_;
+  const JobKind kind_;
   mutable Mutex mutex_;
   CondVar posted_;
   std::deque<Event> events_ GUARDED_BY(mutex_);

@@ -11,15 +11,25 @@
 
 namespace modelfs::fs {
 
-Result<std::uint64_t> Jobs::StartWarm(std::vector<JobTarget> targets) {
-  return Start(JobState::Kind::kWarm, std::move(targets), &RunWarm);
+namespace {
+
+Result<void> RunJob(JobKind kind, const std::shared_ptr<JobState>& state,
+                    const std::shared_ptr<index::Cache>& cache,
+                    const std::vector<JobTarget>& targets) {
+  switch (kind) {
+    case JobKind::kWarm: return RunWarm(state, cache, targets);
+    case JobKind::kVerify: return RunVerify(state, cache, targets);
+    case JobKind::kRepair: return RunRepair(state, cache, targets);
+    case JobKind::kPin: return RunPin(state, cache, targets);
+    case JobKind::kUnpin: return RunUnpin(state, cache, targets);
+    case JobKind::kEvict: return RunEvict(state, cache, targets);
+  }
+  return Fail(Errc::kInvalid, "no such job");
 }
 
-Result<std::uint64_t> Jobs::StartVerify(std::vector<JobTarget> targets) {
-  return Start(JobState::Kind::kVerify, std::move(targets), &RunVerify);
-}
+}  // namespace
 
-Result<std::uint64_t> Jobs::Start(JobState::Kind kind, std::vector<JobTarget> targets, Body body) {
+Result<std::uint64_t> Jobs::Start(JobKind kind, std::vector<JobTarget> targets) {
   MutexLock lock(mutex_);
   if (stopping_) return Fail(Errc::kCancelled, "the daemon is ending");
   ForgetOld();
@@ -31,8 +41,8 @@ Result<std::uint64_t> Jobs::Start(JobState::Kind kind, std::vector<JobTarget> ta
   const std::uint64_t id = next_id_++;
   auto state = std::make_shared<JobState>(id, kind);
   auto thread = StartThread(fmt::format("job-{}", id),
-                            [state, body, cache = cache_, on = std::move(targets)]() mutable {
-                              const auto result = body(state, cache, std::move(on));
+                            [state, kind, cache = cache_, on = std::move(targets)]() {
+                              const auto result = RunJob(kind, state, cache, on);
                               if (!result && result.error().code != Errc::kCancelled) {
                                 spdlog::warn("job.failed job={} error=\"{}\"",
                                              state->Describe()["id"].dump(), result.error().what);
@@ -70,6 +80,12 @@ nlohmann::json Jobs::DescribeAll() const {
   auto all = nlohmann::json::array();
   for (const auto& state : states) all.push_back(state->Describe());
   return all;
+}
+
+std::size_t Jobs::Running() const {
+  MutexLock lock(mutex_);
+  return static_cast<std::size_t>(std::ranges::count_if(
+      jobs_, [](const auto& entry) { return entry.second.state->running(); }));
 }
 
 void Jobs::Stop() {

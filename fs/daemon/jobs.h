@@ -34,15 +34,15 @@ class Jobs {
   explicit Jobs(std::shared_ptr<index::Cache> cache) : cache_(std::move(cache)) {}
   ~Jobs() { Stop(); }
 
-  /// Downloads every file of `targets`, several at a time, and verifies what the origin publishes
-  /// no checksum for. Errors: kTransient (too many jobs), kCancelled (ending).
-  Result<std::uint64_t> StartWarm(std::vector<JobTarget> targets) EXCLUDES(mutex_);
-  /// Checks the cached bytes of `targets`, of the whole cache when there are none.
-  Result<std::uint64_t> StartVerify(std::vector<JobTarget> targets) EXCLUDES(mutex_);
+  /// Begins what `kind` says. kWarm downloads several files at a time and verifies what the origin
+  /// publishes no checksum for; kVerify without targets checks the whole cache.
+  /// Errors: kTransient (too many jobs), kCancelled (ending).
+  Result<std::uint64_t> Start(JobKind kind, std::vector<JobTarget> targets) EXCLUDES(mutex_);
 
   /// Errors: kNotFound.
   Result<nlohmann::json> Describe(std::uint64_t id) const EXCLUDES(mutex_);
   nlohmann::json DescribeAll() const EXCLUDES(mutex_);
+  std::size_t Running() const EXCLUDES(mutex_);
 
   /// Cancels what runs and waits for its threads, which wait for nothing else. Idempotent.
   void Stop() EXCLUDES(mutex_);
@@ -52,11 +52,6 @@ class Jobs {
     std::shared_ptr<JobState> state;
     std::jthread thread;
   };
-  using Body = Result<void> (*)(const std::shared_ptr<JobState>&,
-                                const std::shared_ptr<index::Cache>&,
-                                const std::vector<JobTarget>&);
-  Result<std::uint64_t> Start(JobState::Kind kind, std::vector<JobTarget> targets, Body body)
-      EXCLUDES(mutex_);
   void ForgetOld() REQUIRES(mutex_);
 
   const std::shared_ptr<index::Cache> cache_;

@@ -195,6 +195,7 @@ Result<void> LaunchMount(const DaemonSpec& daemon, const MountSpec& wanted, Laun
     auto acquired = OwnerLock::TryAcquire(daemon.cache_directory);
     if (!acquired) return std::unexpected(acquired.error());
     if (std::optional<OwnerLock> lock = *std::move(acquired)) {
+      mount.config.leads = true;
       return mode == LaunchMode::kBackground ? StartInBackground(daemon, mount, *std::move(lock))
                                              : RunInForeground(daemon, mount, *std::move(lock));
     }

@@ -16,7 +16,9 @@
 namespace modelfs::fs {
 namespace {
 
-constexpr std::chrono::milliseconds kUnmountDeadline{5000};
+// The kernel drops the mount's cached pages in it: those of 8 GiB take more than 5 s when it is
+// busy.
+constexpr std::chrono::milliseconds kUnmountDeadline{20'000};
 constexpr int kMaxStacked = 16;
 constexpr const char* kConnections = "/sys/fs/fuse/connections";
 

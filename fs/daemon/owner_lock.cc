@@ -18,15 +18,14 @@ std::filesystem::path OwnerFile(const std::filesystem::path& cache_directory) {
   return cache_directory / "owner";
 }
 
-/// False when `path` was removed or replaced after `fd` was opened: a lock on it guards nothing.
+}  // namespace
+
 bool StillAt(int fd, const std::filesystem::path& path) {
   struct stat opened;
   struct stat named;
   return ::fstat(fd, &opened) == 0 && ::stat(path.c_str(), &named) == 0 &&
          opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
 }
-
-}  // namespace
 
 std::string HostName() {
   std::array<char, HOST_NAME_MAX + 1> name{};

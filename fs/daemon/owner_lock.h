@@ -43,6 +43,9 @@ class OwnerLock {
   Fd file_;
 };
 
+/// False when `path` was removed or replaced after `fd` was opened: a lock on it guards nothing.
+bool StillAt(int fd, const std::filesystem::path& path);
+
 /// The name of this machine, "" if it has none.
 std::string HostName();
 

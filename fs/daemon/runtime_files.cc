@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <system_error>
 
 #include "fs/daemon/log.h"
@@ -14,6 +15,7 @@ namespace modelfs::fs {
 namespace {
 
 constexpr off_t kMaxLogBytes = 16 << 20;
+constexpr std::chrono::hours kKeepLogs{24 * 7};
 
 Result<void> MakeDirectories(const std::filesystem::path& directory) {
   if (directory.empty() || ::mkdir(directory.c_str(), 0700) == 0 || errno == EEXIST) return {};
@@ -21,6 +23,23 @@ Result<void> MakeDirectories(const std::filesystem::path& directory) {
   if (auto parent = MakeDirectories(directory.parent_path()); !parent) return parent;
   if (::mkdir(directory.c_str(), 0700) == 0 || errno == EEXIST) return {};
   return FailErrno(errno, fmt::format("mkdir {}", directory.string()));
+}
+
+/// Removes logs beside no socket that nobody has written to for long. A daemon that was killed may
+/// leave its socket behind, so that its log stays until the next one there.
+void RemoveOldLogs(const std::filesystem::path& folder) {
+  namespace stdfs = std::filesystem;
+  const auto oldest = stdfs::file_time_type::clock::now() - kKeepLogs;
+  std::error_code error;
+  for (stdfs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    stdfs::path path = it->path();
+    const bool set_aside = path.extension() == ".1";
+    stdfs::path log = set_aside ? stdfs::path(path).replace_extension() : path;
+    if (log.extension() != ".log" || stdfs::exists(log.replace_extension(".sock"), error)) continue;
+    const auto written = stdfs::last_write_time(path, error);
+    if (!error && written < oldest) stdfs::remove(path, error);
+    error.clear();
+  }
 }
 
 }  // namespace
@@ -56,6 +75,7 @@ Result<Fd> OpenLog(const std::string& control_socket) {
                                            "XDG_RUNTIME_DIR",
                                            folder.string()));
   }
+  RemoveOldLogs(folder);
   const std::string path = LogPath(control_socket);
   if (::stat(path.c_str(), &info) == 0 && info.st_size > kMaxLogBytes) {
     static_cast<void>(::rename(path.c_str(), (path + ".1").c_str()));

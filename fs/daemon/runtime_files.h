@@ -15,6 +15,7 @@ Result<void> PrepareCacheDirectory(const std::filesystem::path& directory);
 
 /// Opens the log of the daemon with this control socket for appending, and makes the folder of both
 /// if it is missing (mode 0700). A log that has grown beyond 16 MiB is set aside as ".log.1" first.
+/// Logs of daemons that have ended, and were not written to for a week, are removed on the way.
 /// Errors: kDenied (the folder belongs to somebody else or is open to others), kNoSpace, kIo.
 Result<Fd> OpenLog(const std::string& control_socket);
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "fetch/base/mutex.h"
+#include "fs/daemon/source_factory.h"
 
 namespace modelfs::fs {
 namespace {
@@ -21,7 +22,7 @@ struct Answers {
 };
 
 std::string Name(const Tree::Source& source) {
-  return fmt::format("source '{}' ({})", source.name, source.origin->Describe());
+  return DescribeSourceName(source.name, source.Describe());
 }
 
 }  // namespace
@@ -32,12 +33,17 @@ Result<void> CheckSources(const std::vector<Tree::Source>& sources,
   const auto until = std::chrono::steady_clock::now() + deadline + std::chrono::seconds(1);
   auto answers = std::make_shared<Answers>(sources.size());
   for (std::size_t i = 0; i < sources.size(); ++i) {
-    sources[i].origin->Probe(deadline, [answers, i](Result<void> result) {
+    auto answer = [answers, i](Result<void> result) {
       MutexLock lock(answers->mutex);
       answers->results[i] = std::move(result);
       --answers->missing;
       answers->changed.NotifyAll();
-    });
+    };
+    if (sources[i].registry) {
+      sources[i].registry->Probe(deadline, std::move(answer));
+    } else {
+      sources[i].origin->Probe(deadline, std::move(answer));
+    }
   }
   const std::stop_callback wake(stop, [&] {
     MutexLock lock(answers->mutex);

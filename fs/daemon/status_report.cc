@@ -5,18 +5,18 @@
 #include <optional>
 #include <unordered_set>
 
+#include "fetch/base/percent.h"
+
 namespace modelfs::fs {
 namespace {
 
-nlohmann::json DescribeSource(const Tree& tree, const Tree::Source& source,
-                              const index::Cache& cache) {
-  nlohmann::json json = {{"name", source.name},
-                         {"uri", source.origin->Describe()},
-                         {"files", nullptr},
-                         {"total_bytes", nullptr},
-                         {"cached_bytes", 0}};
-  const auto files = tree.ListedFiles(source.name);
-  if (!files) return json;
+/// Adds how much of `files` is cached; null totals when they are not known.
+void AddFiles(nlohmann::json& json, const std::optional<std::vector<fetch::ObjectId>>& files,
+              const index::Cache& cache) {
+  json["files"] = nullptr;
+  json["total_bytes"] = nullptr;
+  json["cached_bytes"] = 0;
+  if (!files) return;
   std::uint64_t total = 0;
   std::uint64_t cached = 0;
   for (const fetch::ObjectId& id : *files) {
@@ -26,6 +26,21 @@ nlohmann::json DescribeSource(const Tree& tree, const Tree::Source& source,
   json["files"] = files->size();
   json["total_bytes"] = total;
   json["cached_bytes"] = cached;
+}
+
+/// JSON takes no other text.
+std::string Utf8(const std::string& raw) { return modelfs::Printable(raw, 256); }
+
+nlohmann::json DescribeSource(const Tree& tree, const Tree::Source& source,
+                              const index::Cache& cache) {
+  nlohmann::json json = {{"name", source.name}, {"uri", source.Describe()}};
+  AddFiles(json, tree.ListedFiles(source.name), cache);
+  if (!source.registry) return json;
+  auto versions = nlohmann::json::array();
+  for (const ListedVersion& version : tree.ListedVersions(source.name)) {
+    versions.push_back(DescribeVersion(version, cache));
+  }
+  json["versions"] = std::move(versions);
   return json;
 }
 
@@ -38,10 +53,20 @@ nlohmann::json DescribeCache(const DaemonSpec& daemon, const index::CacheStats& 
       daemon.index_directory.empty() ? daemon.cache_directory + "/index" : daemon.index_directory;
   return {{"directory", daemon.cache_directory},
           {"index_directory", index},
-          {"chunk_size_bytes", daemon.chunk_size_bytes},
+          {"chunk_size_bytes", stats.chunk_size_bytes},
           {"io_backend", stats.io_backend},
           {"objects", stats.objects},
           {"cached_bytes", stats.cached_bytes},
+          {"allocated_bytes", stats.allocated_bytes},
+          {"limit_bytes", stats.limit_bytes},
+          {"free_floor_bytes", stats.free_floor_bytes},
+          {"pinned_objects", stats.pinned_objects},
+          {"pinned_bytes", stats.pinned_bytes},
+          {"evicted_objects", stats.evicted_objects},
+          {"evicted_bytes", stats.evicted_bytes},
+          {"read_through_bytes", stats.reads_through},
+          {"health", stats.health == index::Health::kOk ? "ok" : "degraded"},
+          {"health_reason", stats.health_reason},
           {"filesystem_bytes", std::uint64_t{filesystem.f_blocks} * filesystem.f_frsize},
           {"filesystem_free_bytes", std::uint64_t{filesystem.f_bavail} * filesystem.f_frsize},
           {"hit_bytes", stats.hit_bytes},
@@ -56,15 +81,36 @@ nlohmann::json DescribeCache(const DaemonSpec& daemon, const index::CacheStats& 
           {"uncached_writes", stats.uncached_writes}};
 }
 
+nlohmann::json DescribeVersion(const ListedVersion& version, const index::Cache& cache) {
+  nlohmann::json json = {{"model", Utf8(version.model)}, {"version", version.number}};
+  AddFiles(json, version.files, cache);
+  return json;
+}
+
 nlohmann::json DescribeMount(const MountSpec& spec, const Tree& tree, const index::Cache& cache,
-                             std::size_t parked_requests) {
+                             std::size_t parked_requests, const ConfigStatus& config) {
   auto sources = nlohmann::json::array();
-  for (const Tree::Source& source : tree.options().sources) {
+  for (const Tree::Source& source : tree.Sources()) {
     sources.push_back(DescribeSource(tree, source, cache));
   }
+  auto switches = nlohmann::json::array();
+  for (const PendingSwitch& pending : tree.PendingSwitches()) {
+    switches.push_back({{"model", Utf8(pending.model)},
+                        {"alias", Utf8(pending.alias)},
+                        {"from", pending.from},
+                        {"to", pending.to},
+                        {"cached_bytes", pending.cached_bytes},
+                        {"total_bytes", pending.total_bytes},
+                        {"failure", pending.failure}});
+  }
   return {{"mountpoint", spec.mountpoint},
+          {"pending_switches", std::move(switches)},
           {"allow_other", spec.allow_other},
           {"parked_requests", parked_requests},
+          {"config",
+           {{"file", config.file},
+            {"problem", config.problem},
+            {"restart_needed", config.restart_needed}}},
           {"sources", std::move(sources)}};
 }
 

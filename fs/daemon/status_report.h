@@ -2,6 +2,8 @@
 
 #include <cstddef>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
 #include "fs/spec.h"
 #include "fs/tree/tree.h"
@@ -13,7 +15,17 @@ namespace modelfs::fs {
 
 nlohmann::json DescribeCache(const DaemonSpec& daemon, const index::CacheStats& stats);
 
+/// The object of a model version: an item of a source's `versions`, and its `progress.json`.
+nlohmann::json DescribeVersion(const ListedVersion& version, const index::Cache& cache);
+
+/// What became of a mount's configuration.
+struct ConfigStatus {
+  std::string file;                         ///< Empty: none.
+  std::string problem;                      ///< Why the last change was not taken.
+  std::vector<std::string> restart_needed;  ///< Keys that were changed and wait for a new mount.
+};
+
 nlohmann::json DescribeMount(const MountSpec& spec, const Tree& tree, const index::Cache& cache,
-                             std::size_t parked_requests);
+                             std::size_t parked_requests, const ConfigStatus& config);
 
 }  // namespace modelfs::fs

@@ -12,15 +12,13 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <iterator>
 #include <utility>
-
-#include "fs/daemon/child_process.h"
 
 namespace modelfs::fs {
 namespace {
 
 constexpr std::chrono::milliseconds kDrainRetry{100};
-constexpr std::chrono::milliseconds kKillWait{2'000};
 
 std::string DescribeEnd(int status) {
   if (WIFEXITED(status)) return fmt::format("exited with code {}", WEXITSTATUS(status));
@@ -88,9 +86,14 @@ void Supervisor::StartWorker() {
   worker_.emplace(*std::move(worker));
   channel_open_ = true;
   bye_ = false;
+  pings_ = 0;
+  last_pong_ = Clock::now();
+  next_ping_ = last_pong_ + options_.ping;
   spdlog::info("supervisor.worker_started pid={} cache={}", worker_->pid,
                options_.daemon.cache_directory);
   SendToWorker(StartMessage{.daemon = options_.daemon, .lock = Duplicate(options_.lock.fd())});
+  // First, so that readers of these wait no longer than they must.
+  for (auto& [id, mount] : mounts_) AskToResume(id, mount);
   for (const auto& [request, mount] : pending_) {
     SendToWorker(
         AddMountMessage{.request = request, .mount = mount, .again = phase_ != Phase::kStarting});
@@ -103,12 +106,14 @@ void Supervisor::WaitForEvents() {
     if (when) until = std::min(until, *when);
   }
   if (phase_ == Phase::kDraining) until = std::min(until, Clock::now() + kDrainRetry);
+  if (worker_) until = std::min(until, next_ping_);
   const auto wait = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now());
 
   const bool has_starter = phase_ == Phase::kStarting && options_.starter >= 0;
-  std::array<pollfd, 3> fds{pollfd{signals_.get(), POLLIN, 0},
-                            pollfd{channel_open_ ? worker_->channel.fd() : -1, POLLIN, 0},
-                            pollfd{has_starter ? options_.starter : -1, 0, 0}};
+  std::array<pollfd, 3> fds{
+      pollfd{signals_.get(), POLLIN, 0},
+      pollfd{worker_ && channel_open_ ? worker_->channel.fd() : -1, POLLIN, 0},
+      pollfd{has_starter ? options_.starter : -1, 0, 0}};
   const int timeout = static_cast<int>(std::max<std::int64_t>(0, wait.count()));
   if (::poll(fds.data(), fds.size(), timeout) <= 0) return;
   if (fds[1].revents != 0) ReadMessages();
@@ -136,7 +141,7 @@ void Supervisor::ReadSignals() {
 
 /// Everything that has arrived, without waiting.
 void Supervisor::ReadMessages() {
-  while (channel_open_) {
+  while (worker_ && channel_open_) {
     pollfd wait{worker_->channel.fd(), POLLIN, 0};
     if (::poll(&wait, 1, 0) <= 0) return;
     auto message = worker_->channel.Receive();
@@ -145,11 +150,12 @@ void Supervisor::ReadMessages() {
       channel_open_ = message.error().code == Errc::kInvalid;
       continue;
     }
-    if (!message->has_value()) {
+    std::optional<BrokerMessage>& received = *message;
+    if (!received) {
       channel_open_ = false;
       return;
     }
-    std::visit([this](auto& m) { On(m); }, **message);
+    std::visit([this](auto& m) { On(m); }, *received);
   }
 }
 
@@ -179,11 +185,30 @@ void Supervisor::On(SaveInitMessage& message) {
   if (found != mounts_.end()) found->second.init = std::move(message.init);
 }
 
+void Supervisor::On(NodesMessage& message) {
+  const auto found = mounts_.find(message.session);
+  if (found != mounts_.end()) found->second.nodes = std::move(message.log);
+}
+
+void Supervisor::On(SpecMessage& message) {
+  const auto found = mounts_.find(message.session);
+  if (found == mounts_.end()) return;
+  // Where it is mounted is ours to say.
+  message.mount.mountpoint = found->second.spec.mountpoint;
+  found->second.spec = std::move(message.mount);
+}
+
+void Supervisor::On(PongMessage& message) {
+  if (message.number == pings_) last_pong_ = Clock::now();
+}
+
 void Supervisor::On(ReadyMessage& message) {
   pending_.erase(message.request);
   const auto found = mounts_.find(message.session);
   if (found == mounts_.end()) return;
-  const KeptMount& mount = found->second;
+  KeptMount& mount = found->second;
+  mount.resuming = 0;
+  NoteServing();
   if (auto done = options_.mounter->SetReadAhead(mount.minor); !done) {
     spdlog::info("supervisor.read_ahead_unchanged mountpoint={} reason=\"{}\"",
                  mount.spec.mountpoint, done.error().what);
@@ -202,6 +227,10 @@ void Supervisor::On(FailedMessage& message) {
   }
   pending_.erase(message.request);
   if (message.request == 0) pending_.clear();
+  const auto resumed = std::ranges::find_if(mounts_, [&](const auto& entry) {
+    return message.request != 0 && entry.second.resuming == message.request;
+  });
+  if (resumed != mounts_.end()) Renew(resumed);
   StopIfIdle();
 }
 
@@ -229,11 +258,31 @@ void Supervisor::On(Unexpected&) {
   spdlog::error("supervisor.unexpected_message");
 }
 
+/// Asks the worker whether it lives, and ends one that has not said so for too long.
+void Supervisor::WatchWorker(Clock::time_point now) {
+  if (!worker_ || phase_ == Phase::kStopping || phase_ == Phase::kEnded) return;
+  if (now - last_pong_ >= options_.watchdog) {
+    spdlog::error("supervisor.worker_hangs pid={} silent_ms={}: killed", worker_->pid,
+                  std::chrono::duration_cast<std::chrono::milliseconds>(now - last_pong_).count());
+    last_pong_ = now;
+    ::kill(worker_->pid, SIGKILL);
+    return;
+  }
+  if (now < next_ping_) return;
+  next_ping_ = now + options_.ping;
+  // One at a time, so that a worker that does not read is not drowned.
+  if (pings_ == 0 || last_pong_ >= last_ping_) {
+    last_ping_ = now;
+    SendToWorker(PingMessage{++pings_});
+  }
+}
+
 void Supervisor::OnTimers() {
   const auto now = Clock::now();
+  WatchWorker(now);
   if (restart_at_ && now >= *restart_at_) StartWorker();
   if (phase_ == Phase::kDraining) {
-    const bool last = now >= *drain_until_;
+    const bool last = !drain_until_ || now >= *drain_until_;
     UnmountAll(last ? UnmountMode::kLazy : UnmountMode::kClean);
     if (last || AllUnmounted()) Stop();
   }
@@ -276,22 +325,21 @@ void Supervisor::OnWorkerDeath(const std::string& how) {
   AnswerStarter(
       Fail(Errc::kIo, fmt::format("the worker process {} before the mount answered", how)));
   const bool wanted = phase_ == Phase::kServing;
-  for (auto& [id, mount] : mounts_) {
-    Detach(id, mount);
-    static_cast<void>(options_.mounter->Abort(mount.minor));
-    // Node ids that the kernel holds mean nothing to another worker as long as they are not kept
-    // here: readers get an error, and the next worker a mount of its own.
-    pending_.emplace(next_request_++, std::move(mount.spec));
+  const auto delay = wanted ? restarts_.OnDeath(Clock::now()) : std::nullopt;
+  for (auto mount = mounts_.begin(); mount != mounts_.end();) {
+    const auto next = std::next(mount);
+    mount->second.resuming = 0;
+    if (!delay || !MayResume(mount->second)) Renew(mount);
+    mount = next;
   }
-  mounts_.clear();
-  if (!wanted || pending_.empty()) return End(1);
-  const auto delay = restarts_.OnDeath(Clock::now());
+  if (!wanted || (pending_.empty() && mounts_.empty())) return End(1);
   if (!delay) {
-    spdlog::error("supervisor.gave_up deaths={} seconds={}: all mounts are detached",
-                  RestartPolicy::kMaxDeaths, RestartPolicy::kWindow.count());
+    spdlog::error("supervisor.gave_up deaths={}: all mounts are detached",
+                  RestartPolicy::kMaxBarren);
     return End(1);
   }
-  spdlog::warn("supervisor.restart delay_ms={} mounts={}", delay->count(), pending_.size());
+  spdlog::warn("supervisor.restart delay_ms={} kept={} afresh={}", delay->count(), mounts_.size(),
+               pending_.size());
   restart_at_ = Clock::now() + *delay;
 }
 
@@ -303,7 +351,7 @@ void Supervisor::AnswerStarter(Result<void> result) {
 }
 
 void Supervisor::SendToWorker(const BrokerMessage& message) {
-  if (!channel_open_) return;
+  if (!worker_ || !channel_open_) return;
   auto sent = worker_->channel.Send(message);
   if (!sent && sent.error().code != Errc::kIo) {  // kIo: it has ended, and SIGCHLD tells.
     // A worker that does not listen is as good as dead.
@@ -323,53 +371,6 @@ void Supervisor::Stop() {
   Move(Phase::kStopping);
   if (!worker_) return End(1);
   SendToWorker(ShutdownMessage{});
-}
-
-void Supervisor::UnmountAll(UnmountMode mode) {
-  for (auto& [id, mount] : mounts_) {
-    if (mount.detached) continue;
-    const auto outcome = options_.mounter->Unmount(mount.spec.mountpoint, mount.minor, mode);
-    if (!outcome) {
-      spdlog::error("supervisor.unmount_failed session={} error=\"{}\"", id, outcome.error().what);
-    } else if (*outcome == UnmountOutcome::kGone) {
-      mount.detached = true;
-      if (mode == UnmountMode::kLazy) {
-        spdlog::warn("supervisor.detached_busy session={} mountpoint={}", id,
-                     mount.spec.mountpoint);
-      }
-    }
-  }
-}
-
-bool Supervisor::AllUnmounted() const {
-  return std::ranges::all_of(mounts_, [](const auto& entry) { return entry.second.detached; });
-}
-
-void Supervisor::Detach(SessionId id, KeptMount& mount) {
-  if (std::exchange(mount.detached, true)) return;
-  const auto outcome =
-      options_.mounter->Unmount(mount.spec.mountpoint, mount.minor, UnmountMode::kLazy);
-  if (!outcome) {
-    spdlog::error("supervisor.unmount_failed session={} error=\"{}\"", id, outcome.error().what);
-  }
-}
-
-void Supervisor::Discard(Mounts::iterator mount) {
-  mounts_.erase(mount);
-  StopIfIdle();
-}
-
-/// Nothing may hang after this, at the price of errors at readers.
-void Supervisor::AbortAll() {
-  for (auto& [id, mount] : mounts_) {
-    Detach(id, mount);
-    if (auto done = options_.mounter->Abort(mount.minor); !done) {
-      spdlog::warn("supervisor.abort_failed session={} error=\"{}\"", id, done.error().what);
-    }
-  }
-  if (!worker_) return;
-  ::kill(worker_->pid, SIGKILL);
-  if (WaitForExit(worker_->pid, kKillWait)) ::waitpid(worker_->pid, nullptr, WNOHANG);
 }
 
 void Supervisor::End(int exit_code) {

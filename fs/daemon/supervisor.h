@@ -27,8 +27,11 @@ namespace modelfs::fs {
 ///         +------- it failed ---------------|-----------------------------+
 ///                                           +--SIGTERM--> kDraining ------+
 ///
-/// A worker that dies takes its mounts with it: they are detached and aborted, so that nobody
-/// hangs, and the next worker gets fresh ones in the same places, until RestartPolicy gives up.
+/// The mounts of a worker that dies, or hangs and is killed, are handed to the next one: with the
+/// descriptor, the saved FUSE_INIT and the log of node ids it goes on as if nothing had been, and
+/// readers only wait. A mount that cannot be handed over (it was being made, or its log is broken)
+/// is detached and aborted, so that nobody hangs, and made afresh in the same place. All are
+/// aborted when RestartPolicy gives up.
 class Supervisor {
  public:
   struct Options {
@@ -45,6 +48,10 @@ class Supervisor {
     std::chrono::milliseconds drain{5'000};       ///< How long busy mounts may stay after SIGTERM.
     std::chrono::milliseconds stop{15'000};       ///< How long a worker may take to end.
     std::chrono::milliseconds restart_delay{50};  ///< See RestartPolicy.
+    std::chrono::milliseconds ping{1'000};        ///< How often a worker is asked whether it lives.
+    /// A worker that answers no ping for so long is killed. Opening a large cache after a crash is
+    /// no hang: the worker answers while it does that.
+    std::chrono::milliseconds watchdog{10'000};
   };
   explicit Supervisor(Options options)
       : options_(std::move(options)), restarts_(options_.restart_delay) {}
@@ -69,6 +76,9 @@ class Supervisor {
     unsigned minor = 0;
     std::vector<std::byte> init;  ///< FUSE_INIT as the kernel sent it.
     Fd device;
+    Fd nodes;  ///< What its node ids mean: a NodeLog.
+    std::uint64_t resuming =
+        0;                  ///< Request by which the present worker was asked to go on; 0: none.
     bool detached = false;  ///< Out of the mount table, but still in use.
   };
   using Mounts = std::map<SessionId, KeptMount>;
@@ -84,6 +94,9 @@ class Supervisor {
 
   void On(MountRequestMessage& message);
   void On(SaveInitMessage& message);
+  void On(NodesMessage& message);
+  void On(SpecMessage& message);
+  void On(PongMessage& message);
   void On(ReadyMessage& message);
   void On(FailedMessage& message);
   void On(UnmountRequestMessage& message);
@@ -95,6 +108,11 @@ class Supervisor {
   void OnTermination();
   void OnChildEnded();
   void OnWorkerDeath(const std::string& how);
+  void WatchWorker(Clock::time_point now);
+  bool MayResume(const KeptMount& mount) const;
+  void AskToResume(SessionId id, KeptMount& mount);
+  void Renew(Mounts::iterator mount);
+  void NoteServing();
   void AnswerStarter(Result<void> result);
   void SendToWorker(const BrokerMessage& message);
   void StopIfIdle();
@@ -102,6 +120,7 @@ class Supervisor {
   void UnmountAll(UnmountMode mode);
   bool AllUnmounted() const;
   void Detach(SessionId id, KeptMount& mount);
+  void Abort(SessionId id, const KeptMount& mount);
   void Discard(Mounts::iterator mount);
   void AbortAll();
   void End(int exit_code);
@@ -118,6 +137,10 @@ class Supervisor {
   std::map<std::uint64_t, MountSpec> pending_;  ///< add_mount requests without an answer.
   std::uint64_t next_request_ = 1;
   RestartPolicy restarts_;
+  std::uint64_t pings_ = 0;  ///< Sent to the present worker.
+  Clock::time_point last_ping_{};
+  Clock::time_point next_ping_{};
+  Clock::time_point last_pong_{};
   std::optional<Clock::time_point> restart_at_;
   std::optional<Clock::time_point> drain_until_;
   std::optional<Clock::time_point> stop_until_;

@@ -93,6 +93,9 @@ Result<void> Unmount(const std::string& wanted, bool lazy, std::chrono::millisec
   const auto table = MountTable::Read();
   if (!table) return std::unexpected(table.error());
   const auto mountpoint = ResolveMountPoint(wanted, *table);
+  if (!mountpoint && mountpoint.error().code == Errc::kNotFound) {
+    return Fail(Errc::kNotFound, fmt::format("umount {}: there is no such directory", wanted));
+  }
   if (!mountpoint) return std::unexpected(mountpoint.error());
   const auto entry = table->Find(*mountpoint);
   if (!entry || entry->fs_type != kFsType) {

@@ -58,13 +58,22 @@ bool Worker::Start() {
   auto app = App::Create({.daemon = std::move(start->daemon),
                           .lock = OwnerLock(std::move(start->lock)),
                           .broker = &broker_,
-                          .on_unmounted = [this](SessionId id) {
-                            {
-                              MutexLock lock(mutex_);
-                              gone_.push_back(id);
-                            }
-                            ::eventfd_write(wake_.get(), 1);
-                          }});
+                          .on_unmounted =
+                              [this](SessionId id) {
+                                {
+                                  MutexLock lock(mutex_);
+                                  gone_.push_back(id);
+                                }
+                                ::eventfd_write(wake_.get(), 1);
+                              },
+                          .on_unusable =
+                              [this](Error error) {
+                                {
+                                  MutexLock lock(mutex_);
+                                  unusable_ = std::move(error);
+                                }
+                                ::eventfd_write(wake_.get(), 1);
+                              }});
   if (!app) {
     spdlog::error("worker.start_failed error=\"{}\"", app.error().what);
     broker_.Send(FailedMessage{.request = 0, .error = std::move(app.error())});
@@ -85,7 +94,7 @@ void Worker::Serve() {
     }
     if (fds[0].revents != 0) OnMessage();
     if (fds[1].revents != 0) OnSignals();
-    if (fds[2].revents != 0) OnUnmounted();
+    if (fds[2].revents != 0) OnWake();
   }
 }
 
@@ -94,9 +103,15 @@ void Worker::OnMessage() {
   if (!broker_.connected()) return OnSupervisorGone();
   if (!message) return;
   if (auto* add = std::get_if<AddMountMessage>(&*message)) {
+    Enqueue(std::move(*add));
+  } else if (auto* resume = std::get_if<ResumeMountMessage>(&*message)) {
+    Enqueue(std::move(*resume));
+  } else if (auto* nodes = std::get_if<NodesMessage>(&*message)) {
     MutexLock lock(mutex_);
-    wanted_.push_back(std::move(*add));
-    wanted_changed_.NotifyOne();
+    nodes_[nodes->session] = std::move(nodes->log);
+  } else if (const auto* ping = std::get_if<PingMessage>(&*message)) {
+    // Not answered by a worker whose sessions hang: another one will do better.
+    if (!app_->Hangs()) broker_.Send(PongMessage{ping->number});
   } else if (std::holds_alternative<ShutdownMessage>(*message)) {
     ending_ = true;
   } else {
@@ -104,11 +119,18 @@ void Worker::OnMessage() {
   }
 }
 
+template <class Wish>
+void Worker::Enqueue(Wish wish) {
+  MutexLock lock(mutex_);
+  wanted_.emplace_back(std::move(wish));
+  wanted_changed_.NotifyOne();
+}
+
 void Worker::OnSignals() {
   signalfd_siginfo info;
   while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
     if (info.ssi_signo == SIGHUP) {
-      spdlog::info("worker.reload_ignored: what is configured now holds until the next mount");
+      app_->ReloadConfig();
     } else if (alone_) {
       spdlog::info("worker.signal signal={}", info.ssi_signo);
       DetachMounts();
@@ -118,13 +140,20 @@ void Worker::OnSignals() {
   }
 }
 
-void Worker::OnUnmounted() {
+void Worker::OnWake() {
   eventfd_t count = 0;
   ::eventfd_read(wake_.get(), &count);
   std::deque<SessionId> gone;
+  std::optional<Error> unusable;
   {
     MutexLock lock(mutex_);
     gone.swap(gone_);
+    unusable.swap(unusable_);
+  }
+  if (unusable) {
+    broker_.Send(FailedMessage{.request = 0, .error = *std::move(unusable)});
+    exit_code_ = 1;
+    ending_ = true;
   }
   for (const SessionId id : gone) app_->Remove(id);
   EndIfAlone();
@@ -154,19 +183,43 @@ void Worker::DetachMounts() {
 
 void Worker::MountLoop() {
   for (;;) {
-    AddMountMessage wanted;
+    std::variant<AddMountMessage, ResumeMountMessage> wish;
     {
       MutexLock lock(mutex_);
       while (wanted_.empty() && !no_more_) wanted_changed_.Wait(mutex_);
       if (no_more_) return;
-      wanted = std::move(wanted_.front());
+      wish = std::move(wanted_.front());
       wanted_.pop_front();
     }
-    const auto policy = wanted.again ? SourcePolicy::kMayBeDown : SourcePolicy::kMustAnswer;
-    if (auto done = app_->Mount(wanted.mount, policy, wanted.request); !done) {
-      broker_.Send(FailedMessage{.request = wanted.request, .error = std::move(done.error())});
-    }
+    std::visit(
+        [this](auto& wanted) {
+          if (auto done = Do(wanted); !done) {
+            broker_.Send(
+                FailedMessage{.request = wanted.request, .error = std::move(done.error())});
+          }
+        },
+        wish);
   }
+}
+
+Result<void> Worker::Do(const AddMountMessage& wish) {
+  const auto policy = wish.again ? SourcePolicy::kMayBeDown : SourcePolicy::kMustAnswer;
+  return app_->Mount(wish.mount, policy, wish.request);
+}
+
+Result<void> Worker::Do(ResumeMountMessage& wish) {
+  Fd nodes;
+  {
+    MutexLock lock(mutex_);
+    nodes = std::move(nodes_[wish.session]);
+    nodes_.erase(wish.session);
+  }
+  return app_->Resume(wish.mount,
+                      {.session = wish.session,
+                       .init = std::move(wish.init),
+                       .device = std::move(wish.device),
+                       .nodes = std::move(nodes)},
+                      wish.request);
 }
 
 int Worker::End() {
@@ -181,9 +234,9 @@ int Worker::End() {
   const bool clean = app_->Stop();
   broker_.Send(ByeMessage{});
   spdlog::info("worker.end clean={}", clean);
-  // What an origin still holds would be destroyed under it by a return.
-  if (!clean) std::_Exit(0);
-  return 0;
+  // What an origin still holds, or is being opened, would be destroyed under it by a return.
+  if (!clean) std::_Exit(exit_code_);
+  return exit_code_;
 }
 
 namespace {

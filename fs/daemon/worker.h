@@ -1,9 +1,11 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <thread>
+#include <variant>
 
 #include "fetch/base/handle.h"
 #include "fetch/base/mutex.h"
@@ -16,7 +18,8 @@ namespace modelfs::fs {
 /// The big half of a daemon: receives the supervisor's wishes and signals, and owns the App.
 ///
 /// When its supervisor dies it serves on, and ends by itself with its last mount.
-/// Threads: the caller's is the event loop; `mount` works off add_mount messages, which wait.
+/// Threads: the caller's is the event loop; `mount` works off add_mount and resume_mount messages,
+/// which wait.
 class Worker {
  public:
   /// `channel` is connected to the supervisor. Requires: SIGTERM, SIGINT and SIGHUP are blocked.
@@ -31,23 +34,30 @@ class Worker {
   void Serve();
   void OnMessage();
   void OnSignals();
-  void OnUnmounted();
+  void OnWake();
   void OnSupervisorGone();
   void DetachMounts();
   void EndIfAlone();
+  template <class Wish>
+  void Enqueue(Wish wish);
   void MountLoop();
+  Result<void> Do(const AddMountMessage& wish);
+  Result<void> Do(ResumeMountMessage& wish);
   int End();
 
   BrokerClient broker_;
   Fd signals_;
-  Fd wake_;  ///< eventfd: something is in gone_.
+  Fd wake_;  ///< eventfd: something is in gone_ or unusable_.
   bool ending_ = false;
+  int exit_code_ = 0;
   bool alone_ = false;  ///< The supervisor is gone.
   std::unique_ptr<App> app_;
   Mutex mutex_;
   CondVar wanted_changed_;
   std::deque<SessionId> gone_ GUARDED_BY(mutex_);
-  std::deque<AddMountMessage> wanted_ GUARDED_BY(mutex_);
+  std::optional<Error> unusable_ GUARDED_BY(mutex_);
+  std::deque<std::variant<AddMountMessage, ResumeMountMessage>> wanted_ GUARDED_BY(mutex_);
+  std::map<SessionId, Fd> nodes_ GUARDED_BY(mutex_);  ///< Of mounts in wanted_.
   bool no_more_ GUARDED_BY(mutex_) = false;
   std::jthread mounting_;
 };

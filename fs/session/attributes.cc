@@ -24,6 +24,10 @@ timespec ToTimespec(std::chrono::system_clock::time_point t) {
 
 }  // namespace
 
+double AttributeTimeoutSeconds(const Node& node) {
+  return node.kind == Node::Kind::kReport ? 0 : kAttributeTimeoutSeconds;
+}
+
 struct stat ToStat(const Node& node, const Tree::Options& options) {
   struct stat st{};
   st.st_ino = NodeId::InodeNumber(node.id);
@@ -33,6 +37,7 @@ struct stat ToStat(const Node& node, const Tree::Options& options) {
       st.st_nlink = 2;
       break;
     case Node::Kind::kFile:
+    case Node::Kind::kReport:
       st.st_mode = S_IFREG | (0444 & ~options.umask);
       st.st_nlink = 1;
       break;
@@ -54,7 +59,7 @@ fuse_entry_param ToEntry(const Node& node, const Tree::Options& options) {
   fuse_entry_param entry{};
   entry.ino = node.id;
   entry.attr = ToStat(node, options);
-  entry.attr_timeout = kAttributeTimeoutSeconds;
+  entry.attr_timeout = AttributeTimeoutSeconds(node);
   entry.entry_timeout = Seconds(node.valid_for);
   return entry;
 }

@@ -10,6 +10,8 @@ namespace modelfs::fs {
 /// Seconds that the kernel may keep a node's attributes: they are part of its identity and never
 /// change, but for a directory's time.
 inline constexpr double kAttributeTimeoutSeconds = 24 * 3600.0;
+/// The same of this node: a report's time is always now.
+double AttributeTimeoutSeconds(const Node& node);
 
 /// stat(2) of a node: 0444 or 0555 less the mount's umask, never sparse to the eye.
 struct stat ToStat(const Node& node, const Tree::Options& options);

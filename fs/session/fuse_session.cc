@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -45,7 +46,8 @@ Result<std::unique_ptr<Session>> Session::Start(Fd device, std::shared_ptr<Tree>
 FuseSession::FuseSession(std::shared_ptr<Tree> tree, Options options)
     : options_(std::move(options)),
       tree_(std::move(tree)),
-      lot_(std::make_shared<ParkingLot>(core_, options_.read_timeout)) {}
+      lot_(std::make_shared<ParkingLot>(core_, options_.read_timeout)),
+      busy_since_(static_cast<std::size_t>(options_.threads)) {}
 
 FuseSession::~FuseSession() {
   Stop();
@@ -75,8 +77,8 @@ Result<void> FuseSession::Begin(Fd device) {
 
   auto greeted = Handshake();
   if (!greeted) return greeted;
-  for (int i = 0; i < options_.threads; ++i) {
-    threads_.push_back(StartThread(fmt::format("fuse-{}", i), [this] { Loop(); }));
+  for (std::size_t i = 0; i < busy_since_.size(); ++i) {
+    threads_.push_back(StartThread(fmt::format("fuse-{}", i), [this, i] { Loop(i); }));
   }
   threads_.push_back(StartThread("tick", [this] { Tick(); }));
   return {};
@@ -122,14 +124,16 @@ void FuseSession::Process(std::span<const std::byte> message) {
   fuse_session_process_buf(core_->session.get(), &buffer);
 }
 
-void FuseSession::Loop() {
+void FuseSession::Loop(std::size_t thread) {
   fuse_session* session = core_->session.get();
   fuse_buf buffer{};
   while (!stopping_ && fuse_session_exited(session) == 0) {
     const int got = fuse_session_receive_buf(session, &buffer);
     if (got == -EINTR || got == -EAGAIN) continue;
     if (got <= 0) break;
+    busy_since_[thread] = std::chrono::steady_clock::now().time_since_epoch().count();
     fuse_session_process_buf(session, &buffer);
+    busy_since_[thread] = 0;
   }
   std::free(buffer.mem);  // NOLINT(cppcoreguidelines-no-malloc): libfuse's malloc.
   if (!stopping_ && !told_unmounted_.exchange(true) && options_.on_unmounted) {
@@ -156,6 +160,14 @@ void FuseSession::Stop() {
   if (core_->device) core_->device->Stop();
   threads_.clear();
   lot_->Close();
+}
+
+bool FuseSession::Hangs(std::chrono::milliseconds limit) const {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return std::ranges::any_of(busy_since_, [&](const auto& since) {
+    const std::chrono::steady_clock::duration began(since.load());
+    return began.count() != 0 && now - began > limit;
+  });
 }
 
 std::size_t FuseSession::Parked() const { return lot_->size(); }

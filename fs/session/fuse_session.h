@@ -23,6 +23,7 @@ class FuseSession final : public Session {
   Result<void> Begin(Fd device);
 
   void Stop() override;
+  bool Hangs(std::chrono::milliseconds limit) const override;
   std::size_t Parked() const override;
 
  private:
@@ -37,13 +38,15 @@ class FuseSession final : public Session {
   Result<void> Handshake();
   Result<void> Replay(std::vector<std::byte> first);
   void Process(std::span<const std::byte> message);
-  void Loop();
+  void Loop(std::size_t thread);
   void Tick();
 
   const Options options_;
   const std::shared_ptr<Tree> tree_;
   const std::shared_ptr<Core> core_ = std::make_shared<Core>();
   const std::shared_ptr<ParkingLot> lot_;
+  /// By `fuse-N` thread: when it took up what it works on; 0: it waits for a request.
+  std::vector<std::atomic<std::chrono::steady_clock::rep>> busy_since_;
   std::atomic<bool> stopping_ = false;
   std::atomic<bool> told_unmounted_ = false;
   Mutex tick_mutex_;

@@ -97,7 +97,7 @@ void Operations::GetAttr(fuse_req_t request, std::uint64_t id) {
   Reply reply(request);
   auto node = tree_->Get(id);
   if (!node) return reply.Errno(ESTALE);
-  reply.Attr(ToStat(*node, tree_->options()), kAttributeTimeoutSeconds);
+  reply.Attr(ToStat(*node, tree_->options()), AttributeTimeoutSeconds(*node));
 }
 
 void Operations::ReadLink(fuse_req_t request, std::uint64_t id) {
@@ -108,8 +108,9 @@ void Operations::ReadLink(fuse_req_t request, std::uint64_t id) {
 }
 
 void Operations::Open(fuse_req_t request, std::uint64_t id, fuse_file_info info) {
+  if ((info.flags & O_ACCMODE) != O_RDONLY) return Reply(request).Errno(EROFS);
+  if (tree_->IsReport(id)) return OpenReport(request, id, info);
   Reply reply(request);
-  if ((info.flags & O_ACCMODE) != O_RDONLY) return reply.Errno(EROFS);
   auto object = files_.Open(id);
   if (!object) return reply.Fail(object.error());
   // The head, in the background of the open: it is what every format reads first.
@@ -119,8 +120,9 @@ void Operations::Open(fuse_req_t request, std::uint64_t id, fuse_file_info info)
   reply.Open(info);
 }
 
-void Operations::Read(fuse_req_t request, std::uint64_t id, std::size_t size,
-                      std::uint64_t offset) {
+void Operations::Read(fuse_req_t request, std::uint64_t id, std::size_t size, std::uint64_t offset,
+                      std::uint64_t handle) {
+  if (tree_->IsReport(id)) return ReadReport(request, id, size, offset, handle);
   auto object = files_.Find(id);
   if (!object) return Reply(request).Fail(object.error());
   const std::uint64_t end = (*object)->id().size_bytes;
@@ -129,7 +131,7 @@ void Operations::Read(fuse_req_t request, std::uint64_t id, std::size_t size,
   if (auto got = (*object)->TryReadNow(offset, buffer.span())) {
     return Reply(request).Data(buffer.span().first(*got));
   }
-  auto parked = lot_->Park(request);
+  auto parked = lot_->Park(request, id);
   const std::span<std::byte> destination = buffer.span();
   (*object)->Read(offset, destination,
                   [parked, buffer = std::move(buffer)](Result<std::size_t> got) {
@@ -140,9 +142,50 @@ void Operations::Read(fuse_req_t request, std::uint64_t id, std::size_t size,
                   });
 }
 
-void Operations::Release(fuse_req_t request, std::uint64_t id) {
-  files_.Release(id);
+void Operations::Release(fuse_req_t request, std::uint64_t id, std::uint64_t handle) {
+  if (tree_->IsReport(id)) {
+    reports_->Release(handle);
+  } else {
+    files_.Release(id);
+  }
   Reply(request).Ok();
+}
+
+void Operations::OpenReport(fuse_req_t request, std::uint64_t id, fuse_file_info info) {
+  auto parked = lot_->Park(request);
+  tree_->Report(id, [parked, info, reports = reports_](Result<std::string> text) mutable {
+    auto reply = parked->Take();
+    if (!reply) return;
+    if (!text) return reply->Fail(text.error());
+    info.fh = reports->Open(*std::move(text));
+    // Its size is not known beforehand, and the next open makes another text.
+    info.direct_io = 1;
+    info.noflush = 1;
+    if (!reply->Open(info)) reports->Release(info.fh);
+  });
+}
+
+void Operations::ReadReport(fuse_req_t request, std::uint64_t id, std::size_t size,
+                            std::uint64_t offset, std::uint64_t handle) {
+  const auto answer = [size, offset](Reply& reply, std::string_view text) {
+    text.remove_prefix(std::min<std::uint64_t>(offset, text.size()));
+    reply.Data(std::as_bytes(std::span(text.substr(0, size))));
+  };
+  if (const auto text = reports_->Find(handle)) {
+    Reply reply(request);
+    return answer(reply, *text);
+  }
+  // Opened in the life of a process before this one. A reader that has begun must not get the end
+  // of another text.
+  if (offset > 0) return Reply(request).Errno(ESTALE);
+  auto parked = lot_->Park(request);
+  tree_->Report(id, [parked, answer, handle, reports = reports_](Result<std::string> text) {
+    auto reply = parked->Take();
+    if (!reply) return;
+    if (!text) return reply->Fail(text.error());
+    reports->Adopt(handle, *text);
+    answer(*reply, *text);
+  });
 }
 
 void Operations::ReadDir(fuse_req_t request, std::uint64_t id, std::size_t size,

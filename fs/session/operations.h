@@ -6,6 +6,7 @@
 #include "fs/session/device.h"
 #include "fs/session/fuse_api.h"
 #include "fs/session/open_files.h"
+#include "fs/session/open_reports.h"
 #include "fs/session/parked.h"
 #include "fs/tree/tree.h"
 
@@ -33,8 +34,9 @@ class Operations {
   void GetAttr(fuse_req_t request, std::uint64_t id);
   void ReadLink(fuse_req_t request, std::uint64_t id);
   void Open(fuse_req_t request, std::uint64_t id, fuse_file_info info);
-  void Read(fuse_req_t request, std::uint64_t id, std::size_t size, std::uint64_t offset);
-  void Release(fuse_req_t request, std::uint64_t id);
+  void Read(fuse_req_t request, std::uint64_t id, std::size_t size, std::uint64_t offset,
+            std::uint64_t handle);
+  void Release(fuse_req_t request, std::uint64_t id, std::uint64_t handle);
   enum class Plus : std::uint8_t { kNo, kYes };
   void ReadDir(fuse_req_t request, std::uint64_t id, std::size_t size, std::uint64_t offset,
                Plus plus);
@@ -45,9 +47,14 @@ class Operations {
   void Access(fuse_req_t request, std::uint64_t id, int mask);
 
  private:
+  void OpenReport(fuse_req_t request, std::uint64_t id, fuse_file_info info);
+  void ReadReport(fuse_req_t request, std::uint64_t id, std::size_t size, std::uint64_t offset,
+                  std::uint64_t handle);
+
   const std::shared_ptr<Tree> tree_;
   Device& device_;
   OpenFiles files_;
+  const std::shared_ptr<OpenReports> reports_ = std::make_shared<OpenReports>();
   std::shared_ptr<ParkingLot> lot_;
   const std::shared_ptr<ReplyBuffers> buffers_ = std::make_shared<ReplyBuffers>();
 };

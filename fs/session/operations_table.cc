@@ -23,10 +23,13 @@ void OnReadLink(fuse_req_t r, fuse_ino_t id) noexcept { Self(r).ReadLink(r, id);
 void OnOpen(fuse_req_t r, fuse_ino_t id, fuse_file_info* info) noexcept {
   Self(r).Open(r, id, *info);
 }
-void OnRead(fuse_req_t r, fuse_ino_t id, std::size_t size, off_t offset, fuse_file_info*) noexcept {
-  Self(r).Read(r, id, size, static_cast<std::uint64_t>(offset));
+void OnRead(fuse_req_t r, fuse_ino_t id, std::size_t size, off_t offset,
+            fuse_file_info* info) noexcept {
+  Self(r).Read(r, id, size, static_cast<std::uint64_t>(offset), info->fh);
 }
-void OnRelease(fuse_req_t r, fuse_ino_t id, fuse_file_info*) noexcept { Self(r).Release(r, id); }
+void OnRelease(fuse_req_t r, fuse_ino_t id, fuse_file_info* info) noexcept {
+  Self(r).Release(r, id, info->fh);
+}
 void OnReadDir(fuse_req_t r, fuse_ino_t id, std::size_t size, off_t offset,
                fuse_file_info*) noexcept {
   Self(r).ReadDir(r, id, size, static_cast<std::uint64_t>(offset), Operations::Plus::kNo);

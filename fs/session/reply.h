@@ -33,7 +33,8 @@ class Reply {
   void Attr(const struct stat& attributes, double timeout_seconds) {
     fuse_reply_attr(Take(), &attributes, timeout_seconds);
   }
-  void Open(const fuse_file_info& info) { fuse_reply_open(Take(), &info); }
+  /// False when nobody has it open: the request was interrupted, no release will come.
+  bool Open(const fuse_file_info& info) { return fuse_reply_open(Take(), &info) == 0; }
   void Data(std::span<const std::byte> bytes) {
     fuse_reply_buf(Take(), reinterpret_cast<const char*>(bytes.data()), bytes.size());
   }

@@ -38,6 +38,10 @@ class Session {
   /// Ends the threads; parked requests are answered with an error. Does not unmount. Idempotent.
   virtual void Stop() = 0;
 
+  /// Whether a thread has been busy with one request for longer than `limit`: none ever waits, so
+  /// something is wrong.
+  virtual bool Hangs(std::chrono::milliseconds limit) const = 0;
+
   /// Requests parked at the moment.
   virtual std::size_t Parked() const = 0;
 };

@@ -7,12 +7,15 @@
 #include <utility>
 
 #include "fetch/base/thread.h"
+#include "fs/tree/gone_origin.h"
 #include "fs/tree/node_id.h"
 
 namespace modelfs::fs {
 namespace {
 
 constexpr std::chrono::hours kForever{24};
+/// Sources may come and go with the configuration.
+constexpr std::chrono::milliseconds kSourceTtl{1'000};
 constexpr std::chrono::milliseconds kTickPeriod{100};
 
 std::unexpected<Error> NoSuchNode(std::uint64_t id) {
@@ -29,12 +32,10 @@ fetch::Entry AtOrigin(const Directory::Item& item) {
 
 }  // namespace
 
-std::shared_ptr<Tree> Tree::Create(Options options) {
-  return std::make_shared<OriginTree>(std::move(options));
-}
-
-OriginTree::OriginTree(Options options) : options_(std::move(options)) {
-  for (const Source& source : options_.sources) MakeDirectory("", source.origin);
+OriginTree::OriginTree(Options options)
+    : options_(std::move(options)),
+      store_(std::make_shared<ListingStore>(options_.cache ? &options_.cache->records() : nullptr)),
+      listing_ttl_(options_.listing_ttl) {
   tick_ = StartThread("tick", [this] { Tick(); });
 }
 
@@ -44,6 +45,46 @@ OriginTree::~OriginTree() {
     stopping_ = true;
   }
   waiting_changed_.NotifyAll();
+  store_->Close();  // Directories with a listing under way may outlive us, and the cache.
+}
+
+std::vector<Tree::Source> OriginTree::Sources() const {
+  std::vector<Source> sources;
+  MutexLock lock(mutex_);
+  for (const Slot& slot : slots_) {
+    if (!slot.gone) sources.push_back(slot.source);
+  }
+  return sources;
+}
+
+void OriginTree::Reconfigure(std::vector<Source> sources, std::chrono::milliseconds listing_ttl) {
+  std::vector<std::shared_ptr<Directory>> directories;
+  {
+    MutexLock lock(mutex_);
+    listing_ttl_ = listing_ttl;
+    for (Slot& slot : slots_) {
+      if (slot.gone) continue;
+      const auto same = std::ranges::find_if(sources, [&](const Source& source) {
+        return source.name == slot.source.name && source.origin == slot.source.origin;
+      });
+      slot.gone = same == sources.end();
+      if (!slot.gone) sources.erase(same);
+    }
+    for (Source& source : sources) {
+      AddSlot(std::move(source));
+      const Slot& added = slots_.back();
+      Append(options_.nodes, SlotRecord{.serial = added.serial,
+                                        .name = added.source.name,
+                                        .origin = added.source.origin->Describe()});
+    }
+    directories = directories_;
+  }
+  for (const auto& directory : directories) directory->SetListingTtl(listing_ttl, Clock::now());
+}
+
+void OriginTree::AddSlot(Source source) {
+  const std::uint32_t serial = MakeDirectory("", source.origin);
+  slots_.push_back({.source = std::move(source), .serial = serial});
 }
 
 void OriginTree::Tick() {
@@ -67,13 +108,14 @@ void OriginTree::Tick() {
 }
 
 std::uint32_t OriginTree::MakeDirectory(std::string path, std::shared_ptr<fetch::Origin> origin) {
-  MutexLock lock(mutex_);
   const auto serial = static_cast<std::uint32_t>(directories_.size() + 1);
   directories_.push_back(std::make_shared<Directory>(Directory::Options{
       .serial = serial,
       .path = std::move(path),
       .origin = std::move(origin),
-      .listing_ttl = options_.listing_ttl,
+      .store = store_,
+      .nodes = options_.nodes,
+      .listing_ttl = listing_ttl_,
   }));
   return serial;
 }
@@ -88,9 +130,9 @@ Result<std::shared_ptr<Directory>> OriginTree::DirectoryOf(std::uint64_t id) {
   const NodeId node = NodeId::Unpack(id);
   if (id == kRootId) return Fail(Errc::kInvalid, "the root is no directory of an origin");
   if (node.manifest == 0) {
-    // Sources are made first, in order: source i has serial i.
-    if (node.index == 0 || node.index > options_.sources.size()) return NoSuchNode(id);
-    return BySerial(node.index);
+    MutexLock lock(mutex_);
+    if (node.index == 0 || node.index > slots_.size()) return NoSuchNode(id);
+    return directories_[slots_[node.index - 1].serial - 1];
   }
   auto parent = BySerial(node.manifest);
   if (!parent) return NoSuchNode(id);
@@ -99,9 +141,44 @@ Result<std::shared_ptr<Directory>> OriginTree::DirectoryOf(std::uint64_t id) {
   if (item->kind != fetch::Entry::Kind::kDirectory) {
     return Fail(Errc::kNotFound, fmt::format("{}: not a directory", item->name));
   }
-  return BySerial(parent->ChildSerial(node.index, [&](const Directory::Item& child) {
-    return MakeDirectory(parent->path() + child.RawName() + "/", parent->origin());
+  return BySerial(parent->ChildSerial(node.index, [&](const EntryTable::Row& child) {
+    MutexLock lock(mutex_);
+    const auto serial =
+        MakeDirectory(fmt::format("{}{}/", parent->path(), child.RawName()), parent->origin());
+    Append(options_.nodes,
+           DirectoryRecord{.serial = serial, .parent = parent->serial(), .index = node.index});
+    return serial;
   }));
+}
+
+Result<void> OriginTree::Restore(const SlotRecord& record) {
+  const auto same = std::ranges::find_if(options_.sources, [&](const Source& source) {
+    return source.name == record.name && source.origin->Describe() == record.origin;
+  });
+  // Of a source that is no longer configured nothing can be read, but its numbers stay taken.
+  const bool known = same != options_.sources.end();
+  MutexLock lock(mutex_);
+  AddSlot(known
+              ? *same
+              : Source{.name = record.name, .origin = std::make_shared<GoneOrigin>(record.origin)});
+  if (slots_.back().serial == record.serial) return {};
+  return Fail(Errc::kCorrupt, "node log: sources out of order");
+}
+
+Result<void> OriginTree::Restore(const DirectoryRecord& record) {
+  const auto parent = BySerial(record.parent);
+  if (!parent) return Fail(Errc::kCorrupt, "node log: a directory in none");
+  if (auto child = parent->RestoreChild(record.index, record.serial); !child) return child;
+  const std::string path = parent->ChildPath(record.index);  // Its lock comes before ours.
+  MutexLock lock(mutex_);
+  if (MakeDirectory(path, parent->origin()) == record.serial) return {};
+  return Fail(Errc::kCorrupt, "node log: directories out of order");
+}
+
+Result<void> OriginTree::Restore(const EntriesRecord& record) {
+  const auto directory = BySerial(record.serial);
+  if (!directory) return Fail(Errc::kCorrupt, "node log: entries of no directory");
+  return directory->Restore(record.first, record.entries);
 }
 
 void OriginTree::Ensure(const std::shared_ptr<Directory>& directory, Done<void> done) {
@@ -126,16 +203,28 @@ Node OriginTree::SourceNode(std::size_t index) const {
           .kind = Node::Kind::kDirectory,
           .size_bytes = 0,
           .modified = created_,
-          .valid_for = kForever};
+          .valid_for = kSourceTtl};
+}
+
+Result<Node> OriginTree::LookupSource(std::string_view name) const {
+  MutexLock lock(mutex_);
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    if (!slots_[i].gone && slots_[i].source.name == name) return SourceNode(i + 1);
+  }
+  return Fail(Errc::kNotFound, fmt::format("{}: no such source", name));
+}
+
+std::vector<DirectoryEntry> OriginTree::ReadRoot(std::uint64_t from, std::size_t limit) const {
+  std::vector<DirectoryEntry> entries;
+  MutexLock lock(mutex_);
+  for (std::size_t i = from; i < slots_.size() && entries.size() < limit; ++i) {
+    if (!slots_[i].gone) entries.push_back({slots_[i].source.name, i + 1, SourceNode(i + 1)});
+  }
+  return entries;
 }
 
 void OriginTree::Lookup(std::uint64_t parent, std::string_view name, Done<Node> done) {
-  if (parent == kRootId) {
-    for (std::size_t i = 0; i < options_.sources.size(); ++i) {
-      if (options_.sources[i].name == name) return done(SourceNode(i + 1));
-    }
-    return done(Fail(Errc::kNotFound, fmt::format("{}: no such source", name)));
-  }
+  if (parent == kRootId) return done(LookupSource(name));
   auto directory = DirectoryOf(parent);
   if (!directory) return done(std::unexpected(std::move(directory.error())));
   Ensure(*directory, [directory = *directory, name = std::string(name),
@@ -158,7 +247,8 @@ Result<Node> OriginTree::Get(std::uint64_t id) {
   }
   const NodeId node = NodeId::Unpack(id);
   if (node.manifest == 0) {
-    if (node.index == 0 || node.index > options_.sources.size()) return NoSuchNode(id);
+    MutexLock lock(mutex_);
+    if (node.index == 0 || node.index > slots_.size()) return NoSuchNode(id);
     return SourceNode(node.index);
   }
   auto directory = BySerial(node.manifest);
@@ -170,13 +260,7 @@ Result<Node> OriginTree::Get(std::uint64_t id) {
 
 void OriginTree::Read(std::uint64_t directory_id, std::uint64_t from, std::size_t limit,
                       Done<std::vector<DirectoryEntry>> done) {
-  if (directory_id == kRootId) {
-    std::vector<DirectoryEntry> entries;
-    for (std::size_t i = from; i < options_.sources.size() && entries.size() < limit; ++i) {
-      entries.push_back({options_.sources[i].name, i + 1, SourceNode(i + 1)});
-    }
-    return done(std::move(entries));
-  }
+  if (directory_id == kRootId) return done(ReadRoot(from, limit));
   auto directory = DirectoryOf(directory_id);
   if (!directory) return done(std::unexpected(std::move(directory.error())));
   auto slice = [directory = *directory, from, limit] {
@@ -214,6 +298,12 @@ Result<fetch::ObjectId> OriginTree::Identity(std::uint64_t file) {
   return IdentityOf(*place);
 }
 
+Result<std::shared_ptr<fetch::Origin>> OriginTree::OriginOf(std::uint64_t file) {
+  auto place = FileAt(file);
+  if (!place) return std::unexpected(std::move(place.error()));
+  return place->directory->origin();
+}
+
 fetch::ObjectId OriginTree::IdentityOf(const Place& place) {
   return place.directory->origin()->Pin(place.directory->path(), AtOrigin(place.item));
 }
@@ -225,7 +315,7 @@ Result<std::shared_ptr<index::CachedObject>> OriginTree::Open(std::uint64_t file
 }
 
 std::chrono::milliseconds OriginTree::NegativeTtl(std::uint64_t directory_id) {
-  if (directory_id == kRootId) return kForever;
+  if (directory_id == kRootId) return kSourceTtl;
   auto directory = DirectoryOf(directory_id);
   return directory ? (*directory)->ValidFor(Clock::now()) : std::chrono::milliseconds(0);
 }
@@ -236,12 +326,14 @@ Result<std::string> OriginTree::ReadLink(std::uint64_t id) {
 
 Tree::Totals OriginTree::Listed() const {
   std::vector<std::shared_ptr<Directory>> directories;
+  std::vector<Source> sources = Sources();
   {
     MutexLock lock(mutex_);
     directories = directories_;
   }
   Totals totals;
   for (const auto& directory : directories) {
+    if (std::ranges::find(sources, directory->origin(), &Source::origin) == sources.end()) continue;
     const auto [files, bytes] = directory->Totals();
     totals.files += files;
     totals.bytes += bytes;
@@ -250,8 +342,9 @@ Tree::Totals OriginTree::Listed() const {
 }
 
 std::optional<std::vector<fetch::ObjectId>> OriginTree::ListedFiles(std::string_view name) const {
-  const auto source = std::ranges::find(options_.sources, name, &Source::name);
-  if (source == options_.sources.end()) return std::nullopt;
+  const auto sources = Sources();
+  const auto source = std::ranges::find(sources, name, &Source::name);
+  if (source == sources.end()) return std::nullopt;
   std::vector<std::shared_ptr<Directory>> directories;
   {
     MutexLock lock(mutex_);

@@ -9,6 +9,7 @@ namespace modelfs::fs {
 namespace {
 
 constexpr std::size_t kEntriesPerRead = 4096;
+constexpr int kMostLinks = 8;
 
 class Walker : public std::enable_shared_from_this<Walker> {
  public:
@@ -79,8 +80,23 @@ class Walker : public std::enable_shared_from_this<Walker> {
       resolved_ = components_.size();
       return;
     }
+    if (node->kind == Node::Kind::kSymlink) return Follow(*node);
     at_ = *node;
     ++resolved_;
+  }
+
+  /// Links lead to a name beside them.
+  void Follow(const Node& link) {
+    auto target = tree_->ReadLink(link.id);
+    if (target && ++links_ > kMostLinks) target = Fail(Errc::kInvalid, path_ + ": too many links");
+    if (!target) {
+      Finish(std::unexpected(std::move(target.error())));
+      resolved_ = components_.size();
+      return;
+    }
+    path_.erase(path_.size() - components_[resolved_].size());
+    if (path_.ends_with('/')) path_.pop_back();
+    components_[resolved_] = *std::move(target);
   }
 
   void Begin() {
@@ -123,6 +139,7 @@ class Walker : public std::enable_shared_from_this<Walker> {
   Done<std::vector<WalkedFile>> done_;
   std::vector<std::string> components_;
   std::size_t resolved_ = 0;
+  int links_ = 0;
   std::string path_;
   Node at_;
   bool started_ = false;

@@ -108,6 +108,7 @@ def table(results):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", type=pathlib.Path, help="file to write all values to")
+    parser.add_argument("--merge", metavar="NAME=FILE", action="append", default=[], help="JSON of another benchmark, to be put into --json under NAME")
     parser.add_argument("--size", type=int, default=1024, help="of the object, MiB [1024]")
     parser.add_argument("--rounds", type=int, default=3, help="that count, after one that does not [3]")
     options = parser.parse_args()
@@ -117,6 +118,8 @@ def main():
         data = random_file(folder / "origin" / contenders.OBJECT, options.size << 20)
         document = {"size_bytes": options.size << 20, "rounds": options.rounds, "machine": machine(), "links": {}}
         print(f"\n{options.size} MiB, medians of {options.rounds} rounds, {document['machine']}")
+        for name, _, file in (merge.partition("=") for merge in options.merge):
+            document[name] = json.loads(pathlib.Path(file).read_text())
         for link, arguments in LINKS.items():
             results = measure_link(arguments, data, folder, options.rounds)
             document["links"][link] = results

@@ -131,4 +131,65 @@ Result<std::unique_ptr<OriginHost>> MotoHost::Start() {
   return host;
 }
 
+Result<void> WebHost::Adopt(Result<std::unique_ptr<WebServer>> server) {
+  if (!server) return std::unexpected(server.error());
+  server_ = *std::move(server);
+  return {};
+}
+
+Result<void> WebHost::Put(const std::string& folder, const std::string& name, std::string bytes) {
+  const fs::path fresh = root_.Write(".fresh", bytes);
+  const fs::path file = root_.path() / folder / name;
+  std::error_code error;
+  fs::create_directories(file.parent_path(), error);
+  const fs::file_time_type now = fs::file_time_type::clock::now();
+  const fs::file_time_type before = fs::last_write_time(file, error);
+  fs::last_write_time(
+      fresh, error ? now - std::chrono::seconds(60) : before + std::chrono::seconds(1), error);
+  if (!error) fs::rename(fresh, file, error);
+  if (error) return FailErrno(error.value(), fmt::format("put {}", file.string()));
+  return {};
+}
+
+Result<void> WebHost::Remove(const std::string& folder, const std::string& name) {
+  std::error_code error;
+  fs::remove(root_.path() / folder / name, error);
+  if (error) return FailErrno(error.value(), fmt::format("remove {}", name));
+  return {};
+}
+
+Result<std::shared_ptr<fetch::Origin>> WebHost::Open(fetch::FetchContext& context,
+                                                     const std::string& folder) {
+  fs::create_directories(root_.path() / folder);
+  return fetch::MakeOrigin(context, fmt::format("{}/{}", Url(), folder), {});
+}
+
+namespace {
+
+Result<std::unique_ptr<OriginHost>> Started(std::unique_ptr<OriginHost> host,
+                                            const Result<void>& adopted) {
+  if (!adopted) return std::unexpected(adopted.error());
+  return host;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<OriginHost>> NginxHost::Start() {
+  auto host = std::make_unique<NginxHost>();
+  const auto adopted = host->Adopt(WebServer::StartNginx({.root = host->root()}));
+  return Started(std::move(host), adopted);
+}
+
+Result<std::unique_ptr<OriginHost>> NginxJsonHost::Start() {
+  auto host = std::make_unique<NginxJsonHost>();
+  const auto adopted = host->Adopt(WebServer::StartNginx({.root = host->root(), .json = true}));
+  return Started(std::move(host), adopted);
+}
+
+Result<std::unique_ptr<OriginHost>> PythonHost::Start() {
+  auto host = std::make_unique<PythonHost>();
+  const auto adopted = host->Adopt(WebServer::StartPython(host->root()));
+  return Started(std::move(host), adopted);
+}
+
 }  // namespace modelfs::test

@@ -12,6 +12,7 @@
 #include "tests/support/s3_client.h"
 #include "tests/support/s3_servers.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/web_servers.h"
 
 namespace modelfs::test {
 
@@ -19,6 +20,8 @@ namespace modelfs::test {
 /// suite; each test works below a folder of its own.
 class OriginHost {
  public:
+  /// Files whose name begins with a dot are in no listing.
+  static constexpr bool kHidesDotFiles = false;
   virtual ~OriginHost() = default;
   virtual Result<void> Put(const std::string& folder, const std::string& name,
                            std::string bytes) = 0;
@@ -68,6 +71,8 @@ class S3Host : public OriginHost {
 
   /// For this server, with the keys that it takes.
   const fetch::OriginSettings& settings() const { return settings_; }
+  /// For requests that Put has no words for.
+  const S3Client& client() const { return *client_; }
 
  protected:
   /// Makes the bucket.
@@ -116,6 +121,45 @@ class VersitygwHost final : public ServerHost {
 class MotoHost final : public ServerHost {
  public:
   /// Errors: kNotFound when moto is not installed.
+  static Result<std::unique_ptr<OriginHost>> Start();
+};
+
+/// A folder of the local disk, served by a web server and read by HttpDirOrigin.
+class WebHost : public OriginHost {
+ public:
+  /// A file that replaces another is a second younger: servers tell no less.
+  Result<void> Put(const std::string& folder, const std::string& name, std::string bytes) override;
+  Result<void> Remove(const std::string& folder, const std::string& name) override;
+  Result<std::shared_ptr<fetch::Origin>> Open(fetch::FetchContext& context,
+                                              const std::string& folder) override;
+  std::string Url() const { return server_->Url(); }
+
+ protected:
+  Result<void> Adopt(Result<std::unique_ptr<WebServer>> server);
+  const std::filesystem::path& root() const { return root_.path(); }
+
+ private:
+  TempDir root_;
+  std::unique_ptr<WebServer> server_;
+};
+
+/// Listings in HTML.
+class NginxHost final : public WebHost {
+ public:
+  static constexpr bool kHidesDotFiles = true;
+  static Result<std::unique_ptr<OriginHost>> Start();
+};
+
+/// Listings in JSON.
+class NginxJsonHost final : public WebHost {
+ public:
+  static constexpr bool kHidesDotFiles = true;
+  static Result<std::unique_ptr<OriginHost>> Start();
+};
+
+/// Neither ranges nor ETags.
+class PythonHost final : public WebHost {
+ public:
   static Result<std::unique_ptr<OriginHost>> Start();
 };
 

@@ -1,5 +1,11 @@
 // What S3Origin says of wrong keys, buckets and endpoints, on servers that verify signatures.
 #include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <utility>
 
 #include "tests/contract/origin_fixture.h"
 #include "tests/support/child_process.h"

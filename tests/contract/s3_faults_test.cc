@@ -1,7 +1,13 @@
 // S3Origin on an S3 server that misbehaves by script.
 #include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
+#include <chrono>
+#include <memory>
 #include <set>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "fetch/s3/s3_origin.h"
 #include "tests/contract/origin_fixture.h"
@@ -35,6 +41,7 @@ class S3FaultsTest : public OriginFixture<EmbeddedHost> {
   /// The next GETs of the object get one fault each.
   void Script(std::vector<Fault> faults) {
     std::vector<FaultRule> rules;
+    rules.reserve(faults.size());
     for (Fault& fault : faults) {
       rules.push_back(
           {.method = "GET", .key = Folder() + "/weights", .faults = {std::move(fault)}});

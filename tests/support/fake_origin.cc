@@ -62,6 +62,48 @@ fetch::ObjectId FakeOrigin::IdOf(const std::string& key) const {
   return MakeId(key, object.tag, object.bytes->size());
 }
 
+void FakeOrigin::OnlyStreams(Streams how) {
+  const MutexLock lock(mutex_);
+  only_streams_ = true;
+  says_so_ = how == Streams::kAnnounced;
+}
+
+void FakeOrigin::Publish(const std::string& key, fetch::PublishedChecksums checksums) {
+  const MutexLock lock(mutex_);
+  checksums_[key] = std::move(checksums);
+}
+
+void FakeOrigin::Corrupt(const std::string& key, std::vector<std::byte> wrong, int deliveries) {
+  const MutexLock lock(mutex_);
+  const auto& good = *objects_.at(key).bytes;
+  const auto first = static_cast<std::uint64_t>(
+      std::mismatch(good.begin(), good.end(), wrong.begin()).first - good.begin());
+  wrong_[key] = {std::make_shared<const std::vector<std::byte>>(std::move(wrong)), deliveries,
+                 first};
+}
+
+std::size_t FakeOrigin::checksum_requests() const {
+  const MutexLock lock(mutex_);
+  return checksum_requests_;
+}
+
+fetch::Delivery FakeOrigin::DeliveryOf(const fetch::ObjectId&) const {
+  const MutexLock lock(mutex_);
+  return says_so_ ? fetch::Delivery::kStream : fetch::Delivery::kRanges;
+}
+
+void FakeOrigin::Checksums(const fetch::ObjectId& object, Done<fetch::PublishedChecksums> done) {
+  fetch::PublishedChecksums checksums;
+  {
+    const MutexLock lock(mutex_);
+    ++checksum_requests_;
+    if (const auto found = checksums_.find(object.key); found != checksums_.end()) {
+      checksums = found->second;
+    }
+  }
+  done(std::move(checksums));
+}
+
 void FakeOrigin::Hold() {
   const MutexLock lock(mutex_);
   held_ = true;
@@ -149,8 +191,18 @@ void FakeOrigin::Read(const fetch::ObjectId& object, ByteRange range,
     transfer.error = Error{Errc::kChanged, "GET " + object.key + ": no such object"};
   } else if (found->second.tag != object.tag) {
     transfer.error = Error{Errc::kChanged, "GET " + object.key + ": replaced at the origin"};
+  } else if (only_streams_ && range.size() != object.size_bytes) {
+    transfer.error = Error{Errc::kUnranged, "GET " + object.key + ": no ranges here"};
+    says_so_ = true;
+    requests_.pop_back();  // Nothing was sent of it.
   } else {
     transfer.bytes = found->second.bytes;
+    const auto wrong = wrong_.find(object.key);
+    if (wrong != wrong_.end() && wrong->second.left > 0 &&
+        range.Contains(ByteRange::At(wrong->second.first, 1))) {
+      --wrong->second.left;
+      transfer.bytes = wrong->second.bytes;
+    }
   }
   transfers_.push_back(std::move(transfer));
   changed_.NotifyAll();

@@ -37,6 +37,18 @@ class FakeOrigin : public fetch::Origin {
   void Remove(const std::string& key);
   fetch::ObjectId IdOf(const std::string& key) const;
 
+  /// From now on a Read of anything but a whole object fails with kUnranged. With `announced`
+  /// DeliveryOf says so from the start, else after the first such failure.
+  enum class Streams : std::uint8_t { kAnnounced, kUnannounced };
+  void OnlyStreams(Streams how);
+  /// What Checksums answers for `key` from now on.
+  void Publish(const std::string& key, fetch::PublishedChecksums checksums);
+  /// The next `deliveries` deliveries of any byte that differs get `wrong` instead: a link that
+  /// flips bits. Requires: as long as the object.
+  void Corrupt(const std::string& key, std::vector<std::byte> wrong, int deliveries);
+  /// Calls of Checksums so far.
+  std::size_t checksum_requests() const;
+
   /// From now on bodies wait until released.
   void Hold();
   /// Lets `bytes` more bytes out, in the order of the requests.
@@ -55,6 +67,8 @@ class FakeOrigin : public fetch::Origin {
   std::string Describe() const override { return name_ + ":"; }
   void List(std::string directory, Done<fetch::Listing> done) override;
   fetch::ObjectId Pin(std::string_view directory, const fetch::Entry& entry) const override;
+  fetch::Delivery DeliveryOf(const fetch::ObjectId& object) const override;
+  void Checksums(const fetch::ObjectId& object, Done<fetch::PublishedChecksums> done) override;
   void Read(const fetch::ObjectId& object, ByteRange range, std::shared_ptr<fetch::BodySink> sink,
             Done<void> done) override;
   void Probe(std::chrono::milliseconds deadline, Done<void> done) override;
@@ -80,6 +94,16 @@ class FakeOrigin : public fetch::Origin {
   mutable CondVar changed_;
   std::map<std::string, Object> objects_ GUARDED_BY(mutex_);
   std::uint64_t versions_ GUARDED_BY(mutex_) = 0;
+  struct Wrong {
+    std::shared_ptr<const std::vector<std::byte>> bytes;
+    int left = 0;
+    std::uint64_t first = 0;  ///< The first byte that differs.
+  };
+  std::map<std::string, Wrong> wrong_ GUARDED_BY(mutex_);
+  std::map<std::string, fetch::PublishedChecksums> checksums_ GUARDED_BY(mutex_);
+  std::size_t checksum_requests_ GUARDED_BY(mutex_) = 0;
+  bool only_streams_ GUARDED_BY(mutex_) = false;
+  bool says_so_ GUARDED_BY(mutex_) = false;
   std::vector<Request> requests_ GUARDED_BY(mutex_);
   std::deque<Transfer> transfers_ GUARDED_BY(mutex_);
   bool busy_ GUARDED_BY(mutex_) = false;

@@ -39,6 +39,12 @@ class FaultyOrigin final : public fetch::Origin {
   std::string Describe() const override { return good_->Describe(); }
   void List(std::string directory, Done<fetch::Listing> done) override;
   fetch::ObjectId Pin(std::string_view directory, const fetch::Entry& entry) const override;
+  fetch::Delivery DeliveryOf(const fetch::ObjectId& object) const override {
+    return good_->DeliveryOf(object);
+  }
+  void Checksums(const fetch::ObjectId& object, Done<fetch::PublishedChecksums> done) override {
+    good_->Checksums(object, std::move(done));
+  }
   void Read(const fetch::ObjectId& object, ByteRange range, std::shared_ptr<fetch::BodySink> sink,
             Done<void> done) override;
   void Probe(std::chrono::milliseconds deadline, Done<void> done) override;

@@ -88,11 +88,11 @@ class Findings {
   }
   nlohmann::json Summary() {
     const MutexLock lock(mutex_);
-    std::sort(latencies_us_.begin(), latencies_us_.end());
-    const auto at = [&](double share) -> double {
-      if (latencies_us_.empty()) return 0;
-      return latencies_us_[static_cast<std::size_t>(share *
-                                                    static_cast<double>(latencies_us_.size() - 1))];
+    std::vector<float> sorted = latencies_us_;
+    std::sort(sorted.begin(), sorted.end());
+    const auto at = [&sorted](double share) -> double {
+      if (sorted.empty()) return 0;
+      return sorted[static_cast<std::size_t>(share * static_cast<double>(sorted.size() - 1))];
     };
     return {{"reads", latencies_us_.size()},
             {"bytes", bytes_},

@@ -21,21 +21,26 @@ Result<void> Judge(const Result<HttpCall::Reply>& reply, std::string_view what) 
 }  // namespace
 
 Result<HttpCall::Reply> S3Client::Send(const std::string& method, const std::string& path,
-                                       std::string body) const {
+                                       std::string body, const Extra& extra) const {
   fetch::SigV4Request request;
   request.method = method;
   request.path = modelfs::PercentEncode(path, Slash::kKeep);
+  request.query = extra.query;
+  request.headers = extra.headers;
   request.headers.emplace_back("host", options_.url.substr(options_.url.find("//") + 2));
   request.payload_sha256 = Hex(Sha256(body));
   HttpCall call{.method = method,
                 .url = options_.url + request.path,
-                .headers = {},
+                .headers = extra.headers,
                 .body = std::move(body),
                 .ca_pem = options_.ca_pem};
+  if (!extra.query.empty()) call.url.append("?").append(fetch::CanonicalQuery(extra.query));
   if (!options_.credentials.access_key_id.empty()) {
-    call.headers =
-        fetch::SignHeaders(request, options_.credentials,
-                           {.region = options_.region, .time = std::chrono::system_clock::now()});
+    for (auto& header : fetch::SignHeaders(
+             request, options_.credentials,
+             {.region = options_.region, .time = std::chrono::system_clock::now()})) {
+      call.headers.push_back(std::move(header));
+    }
   }
   return call.Run();
 }

@@ -5,6 +5,7 @@
 
 #include "fetch/base/error.h"
 #include "fetch/s3/credentials.h"
+#include "fetch/s3/sigv4.h"
 #include "tests/support/http_call.h"
 
 namespace modelfs::test {
@@ -27,9 +28,14 @@ class S3Client {
   Result<void> Put(const std::string& bucket, const std::string& key, std::string bytes) const;
   Result<void> Remove(const std::string& bucket, const std::string& key) const;
 
+  /// What a request has besides its path; all of it signed.
+  struct Extra {
+    fetch::NameValues query = {};    ///< Raw.
+    fetch::NameValues headers = {};  ///< Lower-case names.
+  };
   /// Any request: `path` is raw ("/bucket/key") and encoded here.
-  Result<HttpCall::Reply> Send(const std::string& method, const std::string& path,
-                               std::string body) const;
+  Result<HttpCall::Reply> Send(const std::string& method, const std::string& path, std::string body,
+                               const Extra& extra = {{}, {}}) const;
 
  private:
   const Options options_;

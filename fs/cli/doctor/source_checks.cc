@@ -7,11 +7,10 @@
 #include <stop_token>
 
 #include "fetch/fetch_context.h"
-#include "fetch/origin_factory.h"
 #include "fs/config.h"
-#include "fs/config/origin_settings.h"
 #include "fs/config/s3_settings.h"
 #include "fs/daemon/source_check.h"
+#include "fs/daemon/source_factory.h"
 
 namespace modelfs::fs {
 namespace {
@@ -33,7 +32,22 @@ class QuietLog {
 };
 
 Finding Credentials(const S3Settings& s3, std::string_view whose) {
+  if (!s3.anonymous && s3.access_key_id.empty()) {
+    return {kOk, "credentials", fmt::format("{}none for S3", whose), ""};
+  }
   if (s3.anonymous) return {kOk, "credentials", fmt::format("{}none, as asked for", whose), ""};
+  if (s3.credentials.kind == fetch::CredentialSettings::Kind::kInstance) {
+    return {kWarn, "credentials",
+            fmt::format("{}none but those of this machine's role, if it is an instance of EC2{}",
+                        whose, s3.credential_origin),
+            ""};
+  }
+  if (s3.access_key_id.empty()) {
+    const std::string& role = s3.credentials.role_arn;
+    return {kOk, "credentials",
+            fmt::format("{}{} from {}", whose, role.empty() ? "keys" : role, s3.credential_origin),
+            ""};
+  }
   return {kOk, "credentials",
           fmt::format("{}access key {} from {}", whose, s3.access_key_id, s3.credential_origin),
           ""};
@@ -48,11 +62,10 @@ Finding DescribeCredentials(const SourceSpec& source) {
 Finding CheckOrigin(const SourceSpec& source, std::chrono::milliseconds deadline) {
   const QuietLog quiet;
   fetch::FetchContext fetch{fetch::FetchContext::Options{}};
-  auto origin = fetch::MakeOrigin(fetch, source.uri, ToOriginSettings(source));
-  if (!origin) return {kFail, "source", origin.error().what, ""};
+  auto made = MakeSource(fetch, source);
+  if (!made) return {kFail, "source", made.error().what, ""};
   const auto begun = std::chrono::steady_clock::now();
-  auto checked = CheckSources({{.name = source.name, .origin = *std::move(origin)}}, deadline,
-                              std::stop_token());
+  auto checked = CheckSources({*std::move(made)}, deadline, std::stop_token());
   if (!checked) return {kFail, "source", checked.error().what, ""};
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(
       std::chrono::steady_clock::now() - begun);

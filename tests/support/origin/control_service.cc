@@ -6,6 +6,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "tests/support/origin/publication.h"
 #include "tests/support/origin/url.h"
 
 namespace modelfs::test {
@@ -88,6 +89,40 @@ Result<void> PutOne(const Json& json, ObjectStore& store) {
   return {};
 }
 
+std::optional<fetch::ChecksumKind> KindOf(const std::string& name) {
+  using enum fetch::ChecksumKind;
+  if (name == "crc64nvme") return kCrc64Nvme;
+  if (name == "crc32") return kCrc32;
+  if (name == "crc32c") return kCrc32c;
+  if (name == "sha1") return kSha1;
+  if (name == "sha256") return kSha256;
+  if (name == "md5") return kMd5;
+  return std::nullopt;
+}
+
+Result<void> PublishOne(const Json& json, ObjectStore& store) {
+  Publication publication;
+  publication.part_size_bytes = Number(json, "part_size").value_or(0);
+  publication.wrong = json.value("wrong", Json(false)) == Json(true);
+  const auto kinds = json.find("kinds");
+  if (kinds == json.end() || !kinds->is_array()) return Fail(Errc::kInvalid, "kinds is a list");
+  for (const Json& name : *kinds) {
+    const auto kind = KindOf(name.is_string() ? name.get<std::string>() : "");
+    if (!kind) return Fail(Errc::kInvalid, "no such kind of checksum: " + Dump(name));
+    publication.kinds.push_back(*kind);
+  }
+  return store.Publish(Text(json, "bucket"), Text(json, "key"), publication);
+}
+
+Result<void> PublishChecksums(const Json& list, ObjectStore& store) {
+  if (!list.is_array()) return Fail(Errc::kInvalid, "checksums are a JSON list");
+  for (const Json& one : list) {
+    auto done = one.is_object() ? PublishOne(one, store) : Fail(Errc::kInvalid, "no JSON object");
+    if (!done) return Fail(Errc::kInvalid, fmt::format("{}: {}", Dump(one), done.error().what));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<void> PutObjects(const Json& list, ObjectStore& store) {
@@ -146,8 +181,10 @@ Result<std::string> ControlService::Post(const std::string& what, const std::str
     faults_->Set(*std::move(rules));
   } else if (what == "objects") {
     if (auto put = PutObjects(json, *store_); !put) return std::unexpected(put.error());
+  } else if (what == "checksums") {
+    if (auto done = PublishChecksums(json, *store_); !done) return std::unexpected(done.error());
   } else {
-    return Fail(Errc::kNotFound, "POST reset, link, faults, release or objects");
+    return Fail(Errc::kNotFound, "POST reset, link, faults, release, objects or checksums");
   }
   return "{}\n";
 }

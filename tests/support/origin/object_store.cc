@@ -13,6 +13,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "tests/support/origin/publication.h"
 #include "tests/support/pattern.h"
 
 namespace modelfs::test {
@@ -134,7 +135,39 @@ Result<void> ObjectStore::MakeBucket(const std::string& bucket) {
   return {};
 }
 
+std::shared_ptr<const PublishedObject> ObjectStore::FindPublished(std::string_view bucket,
+                                                                  std::string_view key,
+                                                                  const std::string& etag) const {
+  if (published_.empty()) return nullptr;
+  const auto found = published_.find(fmt::format("{}/{}", bucket, key));
+  if (found == published_.end() || found->second->pinned_etag != etag) return nullptr;
+  return found->second;
+}
+
+Result<void> ObjectStore::Publish(const std::string& bucket, const std::string& key,
+                                  const Publication& publication) {
+  const auto object = OpenPlain(bucket, key);
+  if (!object) return std::unexpected(object.error());
+  auto published = test::Publish(*object, publication);
+  if (!published) return std::unexpected(published.error());
+  const MutexLock lock(mutex_);
+  published_[fmt::format("{}/{}", bucket, key)] =
+      std::make_shared<const PublishedObject>(*std::move(published));
+  return {};
+}
+
 Result<OpenObject> ObjectStore::Open(std::string_view bucket, std::string_view key) const {
+  auto object = OpenPlain(bucket, key);
+  if (!object) return object;
+  const MutexLock lock(mutex_);
+  object->published = FindPublished(bucket, key, object->info.etag);
+  if (object->published && !object->published->md5_etag.empty()) {
+    object->info.etag = object->published->md5_etag;
+  }
+  return object;
+}
+
+Result<OpenObject> ObjectStore::OpenPlain(std::string_view bucket, std::string_view key) const {
   {
     const MutexLock lock(mutex_);
     if (const auto found = overlay_.find(bucket); found != overlay_.end()) {
@@ -314,6 +347,11 @@ ListPage ObjectStore::List(const std::string& bucket, const ListQuery& query) co
       struct stat st{};
       if (::stat(item.file.c_str(), &st) != 0) continue;  // Gone since.
       out.info = InfoOf(st);
+    }
+    if (!out.is_prefix) {
+      const MutexLock lock(mutex_);
+      const auto published = FindPublished(bucket, name, out.info.etag);
+      if (published && !published->md5_etag.empty()) out.info.etag = published->md5_etag;
     }
     page.items.push_back(std::move(out));
   }

@@ -17,6 +17,9 @@
 
 namespace modelfs::test {
 
+struct Publication;
+struct PublishedObject;
+
 struct ObjectInfo {
   std::uint64_t size_bytes = 0;
   std::string etag;  ///< With its quotes.
@@ -29,7 +32,8 @@ struct OpenObject {
   ObjectInfo info;
   std::shared_ptr<const Fd> file;
   std::shared_ptr<const std::string> bytes;
-  std::optional<std::uint64_t> seed;  ///< Of PatternBytes.
+  std::optional<std::uint64_t> seed;                 ///< Of PatternBytes.
+  std::shared_ptr<const PublishedObject> published;  ///< Null: no checksums.
 
   /// Fills as much of `out` as there are bytes from `offset` on; the count.
   /// Errors: kIo.
@@ -92,6 +96,11 @@ class ObjectStore {
   /// key can be a file name there, else read into the overlay. Returns the new ETag.
   Result<std::string> CommitUpload(const std::string& bucket, const std::string& key,
                                    const std::filesystem::path& path);
+  /// From now on the origin publishes these checksums of the object, until it is replaced.
+  /// Errors: kNotFound, kIo.
+  Result<void> Publish(const std::string& bucket, const std::string& key,
+                       const Publication& publication);
+
   /// Removing what does not exist is success, as in S3.
   void Remove(const std::string& bucket, const std::string& key);
 
@@ -106,11 +115,18 @@ class ObjectStore {
   void CollectOverlay(const std::string& bucket, const ListQuery& query, Items& items) const
       REQUIRES(mutex_);
   std::string Put(const std::string& bucket, const std::string& key, OpenObject object);
+  Result<OpenObject> OpenPlain(std::string_view bucket, std::string_view key) const;
+  std::shared_ptr<const PublishedObject> FindPublished(std::string_view bucket,
+                                                       std::string_view key,
+                                                       const std::string& etag) const
+      REQUIRES(mutex_);
 
   const std::filesystem::path root_;
   mutable Mutex mutex_;
   std::map<std::string, std::map<std::string, OpenObject, std::less<>>, std::less<>> overlay_
       GUARDED_BY(mutex_);
+  std::map<std::string, std::shared_ptr<const PublishedObject>, std::less<>> published_
+      GUARDED_BY(mutex_);  // By "bucket/key".
   std::uint64_t serial_ GUARDED_BY(mutex_) = 0;
 };
 

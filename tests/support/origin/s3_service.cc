@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "tests/support/origin/list_document.h"
+#include "tests/support/origin/publication.h"
 
 namespace modelfs::test {
 namespace {
@@ -186,11 +187,14 @@ S3Reply S3Service::HandleObject(const S3Request& request, const std::string& buc
   const std::string& path = request.target.raw_path;
   for (const auto& [name, value] : request.target.query) {
     if (name == "uploads" || name == "uploadId" || name == "acl" || name == "tagging" ||
-        name == "attributes" || name == "partNumber") {
+        name == "partNumber") {
       return ErrorReply(kNotImplemented, path);
     }
   }
   if (!store_->HasBucket(bucket)) return ErrorReply(kNoSuchBucket, path);
+  if (request.method == "GET" && request.target.Find("attributes")) {
+    return Attributes(request, bucket, key);
+  }
   if (request.method == "GET" || request.method == "HEAD") return Get(request, bucket, key);
   if (request.method == "PUT") return PutObject(request, bucket, key);
   if (request.method == "DELETE") {
@@ -213,6 +217,39 @@ S3Reply S3Service::PutObject(const S3Request& request, const std::string& bucket
   if (!etag) return ErrorReply({500, "InternalError", etag.error().what}, path);
   S3Reply reply;
   reply.SetHeader("ETag", *etag);
+  return reply;
+}
+
+S3Reply S3Service::Attributes(const S3Request& request, const std::string& bucket,
+                              const std::string& key) const {
+  const auto object = store_->Open(bucket, key);
+  if (!object) return ErrorReply(kNoSuchKey, request.target.raw_path);
+  std::string etag = object->info.etag;
+  std::erase(etag, '"');
+  S3Reply reply;
+  reply.text = fmt::format("<GetObjectAttributesResponse><ETag>{}</ETag>", XmlEscape(etag));
+  if (object->published && !object->published->parts.empty()) {
+    const auto& parts = object->published->parts;
+    const std::size_t first = ParseNumber(request.Header("x-amz-part-number-marker")).value_or(0);
+    const std::size_t most = ParseNumber(request.Header("x-amz-max-parts")).value_or(1000);
+    const std::size_t end = std::min(parts.size(), first + std::min(most, options_.page_items));
+    reply.text += fmt::format(
+        "<ObjectParts><PartsCount>{}</PartsCount><PartNumberMarker>{}</PartNumberMarker>"
+        "<NextPartNumberMarker>{}</NextPartNumberMarker><IsTruncated>{}</IsTruncated>",
+        parts.size(), first, end, end < parts.size());
+    for (std::size_t i = first; i < end; ++i) {
+      reply.text += fmt::format("<Part><PartNumber>{}</PartNumber><Size>{}</Size>", i + 1,
+                                parts[i].size_bytes);
+      for (const auto& [name, value] : parts[i].checksums) {
+        reply.text += fmt::format("<{0}>{1}</{0}>", name, value);
+      }
+      reply.text += "</Part>";
+    }
+    reply.text += "</ObjectParts>";
+  }
+  reply.text += fmt::format("<ObjectSize>{}</ObjectSize></GetObjectAttributesResponse>",
+                            object->info.size_bytes);
+  reply.SetHeader("Content-Type", "application/xml");
   return reply;
 }
 
@@ -241,6 +278,10 @@ S3Reply S3Service::Get(const S3Request& request, const std::string& bucket,
     return reply;
   }
   reply.range = {0, info.size_bytes};
+  if (object->published && request.Header("range").empty() &&
+      request.Header("x-amz-checksum-mode") == "ENABLED") {
+    for (const auto& [name, value] : object->published->headers) reply.SetHeader(name, value);
+  }
   if (const auto range = ParseRange(request.Header("range"), info.size_bytes)) {
     if (range->empty()) {
       S3Reply refusal = ErrorReply({416,

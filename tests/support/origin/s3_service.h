@@ -13,7 +13,8 @@ namespace modelfs::test {
 
 /// S3's answers: a subset of its API over an ObjectStore. Knows nothing of sockets, links and
 /// faults. GET (ranges, If-Match, If-None-Match), HEAD, PUT and DELETE of objects; ListObjects in
-/// both versions; buckets: list, head, location, make.
+/// both versions; buckets: list, head, location, make. Checksums that the store publishes: in HEAD
+/// where asked for, and those of parts by GetObjectAttributes.
 ///
 /// Threads: any.
 class S3Service {
@@ -42,6 +43,8 @@ class S3Service {
   S3Reply HandleObject(const S3Request& request, const std::string& bucket,
                        const std::string& key) const;
   S3Reply Get(const S3Request& request, const std::string& bucket, const std::string& key) const;
+  S3Reply Attributes(const S3Request& request, const std::string& bucket,
+                     const std::string& key) const;
   S3Reply PutObject(const S3Request& request, const std::string& bucket,
                     const std::string& key) const;
   S3Reply List(const S3Request& request, const std::string& bucket) const;

@@ -1,5 +1,8 @@
 #include "fetch/origin_factory.h"
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 namespace modelfs::fetch {
 namespace {
 

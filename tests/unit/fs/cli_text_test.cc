@@ -1,5 +1,6 @@
 // Progress, tables and the doctor's knowledge.
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "fetch/base/size.h"

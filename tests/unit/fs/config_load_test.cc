@@ -136,8 +136,24 @@ TEST_F(LoadConfigTest, ANameInTheFileIsCheckedToo) {
 TEST_F(LoadConfigTest, NoSourceIsAnErrorWithAdvice) {
   flags_.sources.clear();
   EXPECT_NE(Complaint().find("--source"), std::string::npos);
-  env_.Set("MLFLOW_TRACKING_URI", "http://mlflow:5000");
+  env_.Set("MLFLOW_TRACKING_URI", "sqlite:///mlruns.db");
   EXPECT_NE(Complaint().find("MLFLOW_TRACKING_URI"), std::string::npos);
+}
+
+TEST_F(LoadConfigTest, WithoutASourceItIsMlflowsServer) {
+  flags_.sources.clear();
+  env_.Set("MLFLOW_TRACKING_URI", "http://ann:s%40cret@mlflow:5000/");
+  env_.Set("MLFLOW_REGISTRY_URI", "http://registry:5000/");
+  const auto config = Load();
+  ASSERT_TRUE(config) << config.error().what;
+  ASSERT_EQ(config->mount.sources.size(), 1u);
+  const SourceSpec& source = config->mount.sources[0];
+  EXPECT_EQ(source.name, "");
+  EXPECT_EQ(source.uri, "mlflow:http://mlflow:5000");
+  EXPECT_EQ(source.mlflow.tracking_uri, "http://mlflow:5000");
+  EXPECT_EQ(source.mlflow.registry_uri, "http://registry:5000");
+  EXPECT_EQ(source.mlflow.username, "ann");
+  EXPECT_EQ(source.mlflow.password, "s@cret");
 }
 
 TEST_F(LoadConfigTest, ADirectoryNeedsNoCredentials) {
@@ -167,12 +183,12 @@ TEST_F(LoadConfigTest, MemoryMustHoldAFewChunks) {
 
 TEST_F(LoadConfigTest, SaysWhatHasNoEffectYet) {
   flags_.cache_size = Amount{Amount::Unit::kPercent, 80};
-  flags_.http = "";
+  flags_.shared_cache = "/shared";
   flags_.promotion_warm = "off";
   const auto config = Load();
   ASSERT_TRUE(config) << config.error().what;
   ASSERT_EQ(config->notes.size(), 1u);
-  EXPECT_NE(config->notes[0].find("cache_size"), std::string::npos);
+  EXPECT_NE(config->notes[0].find("shared_cache"), std::string::npos);
 }
 
 TEST_F(LoadConfigTest, RelativeDirectoriesBecomeAbsolute) {
@@ -187,6 +203,29 @@ TEST_F(LoadConfigTest, ErrorsSayWhereASourceWasNamed) {
   const auto config = LoadConfig(flags_, File("\n[[source]]\nuri = 's4://x'\n"), env_);
   ASSERT_FALSE(config);
   EXPECT_NE(config.error().what.find("m.toml:2: "), std::string::npos) << config.error().what;
+}
+
+TEST_F(LoadConfigTest, AWebServerTakesFilesOfSecretsAndNothingOfS3) {
+  const auto auth = temp_.Write("auth", "me:hush").string();
+  flags_.sources = {{.where = "m.toml:1", .uri = "w=https://h:8443/x/", .auth_file = auth}};
+  env_.Set("https_proxy", "http://proxy:3128");
+  const auto config = Load();
+  ASSERT_TRUE(config) << config.error().what;
+  const SourceSpec& source = config->mount.sources[0];
+  EXPECT_EQ(source.uri, "https://h:8443/x");
+  EXPECT_EQ(source.auth_file, auth);
+  EXPECT_EQ(source.proxy.https, "http://proxy:3128");
+  flags_.sources[0].token_file = auth;
+  EXPECT_EQ(Load().error().code, Errc::kInvalid);
+  flags_.sources[0].auth_file = "/nonexistent/auth";
+  flags_.sources[0].token_file.reset();
+  EXPECT_EQ(Load().error().code, Errc::kNotFound);
+  flags_.sources[0].auth_file.reset();
+  flags_.sources[0].region = "x";
+  EXPECT_NE(Load().error().what.find("region means nothing to an http: source"), std::string::npos);
+  flags_.sources = {{.where = "m.toml:1", .uri = "s3://b", .token_file = auth}};
+  EXPECT_NE(Load().error().what.find("token_file means nothing to an s3: source"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -82,6 +82,8 @@ TEST(TomlFileTest, ReadsEveryKeyOfTheTables) {
                                                           {"free_floor", "'1%'"},
                                                           {"shared_cache", "'/s'"},
                                                           {"http", "'127.0.0.1:9810'"},
+                                                          {"http_token_file", "'/token'"},
+                                                          {"webhook_secret_file", "'/secret'"},
                                                           {"timeouts.alias_poll", "'1h'"},
                                                           {"promotion.warm", "'full'"}};
   for (const auto& key : SettingKeys()) {
@@ -91,7 +93,8 @@ TEST(TomlFileTest, ReadsEveryKeyOfTheTables) {
   }
   const std::map<std::string_view, std::string> source_values = {
       {"endpoint", "'http://m:9000'"}, {"region", "'eu-west-1'"},   {"profile", "'p'"},
-      {"anonymous", "true"},           {"addressing", "'virtual'"}, {"ca_bundle", "'/ca'"}};
+      {"anonymous", "true"},           {"addressing", "'virtual'"}, {"ca_bundle", "'/ca'"},
+      {"auth_file", "'/auth'"},        {"token_file", "'/token'"}};
   for (const auto& key : SourceKeys()) {
     ASSERT_TRUE(source_values.contains(key.key)) << key.key;
     const auto settings = Parse("[[source]]\nuri = 's3://b'\n" + std::string(key.key) + " = " +
@@ -115,6 +118,22 @@ TEST(TomlFileTest, NamesLineAndKeyOfABadValue) {
   EXPECT_TRUE(Complaint("http = 'everywhere'").starts_with("m.toml:1: http: 'everywhere'"));
   EXPECT_TRUE(Complaint("promotion.warm = 'hot'").starts_with("m.toml:1: promotion.warm: 'hot'"));
   EXPECT_TRUE(Complaint("umask = '8'").starts_with("m.toml:1: umask: '8'"));
+}
+
+TEST(TomlFileTest, RefusesWhatIsNoAsciiOutsideOfQuotes) {
+  for (const char* text : {"\xEF\xB3\xBF", "\xCA\xB6", "\xC3\xBC = 1", "cache = '/x' \xC2\xA0",
+                           "cache = '''a'''\xFF", "cache = \"a\\\"b\"\xC3\xBC"}) {
+    EXPECT_EQ(Complaint(text), "m.toml:1: a character that is no ASCII belongs into quotes")
+        << text;
+  }
+  EXPECT_EQ(Complaint("\n# \xC3\xBC\n\xC3\xBC"),
+            "m.toml:3: a character that is no ASCII belongs into quotes");
+  for (const char* text :
+       {"cache = '/\xC3\xBC'", "cache = \"/\xEF\xB3\xBF\"  # \xCA\xB6",
+        "cache = \"\"\"\n/\xC3\xBC\\\"\xC3\xBC\"\"\"", "cache = '''\n/\xC3\xBC'''",
+        "\xEF\xBB\xBF# A byte order mark.\ncache = '/x'"}) {
+    EXPECT_TRUE(Parse(text)) << text;
+  }
 }
 
 TEST(TomlFileTest, NamesTheTypeThatIsWanted) {

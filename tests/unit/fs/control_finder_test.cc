@@ -72,6 +72,9 @@ TEST_F(DaemonFinderTest, LeavesOutWhatIsBroken) {
   const auto daemons = FindDaemons(directories());
   ASSERT_EQ(daemons.size(), 1u);
   EXPECT_EQ(daemons[0].socket_path, (run() / "good.sock").string());
+  EXPECT_TRUE(SearchDaemons(directories()).any_silent);
+  std::filesystem::remove(run() / "file.sock");
+  EXPECT_FALSE(SearchDaemons(directories()).any_silent);
 }
 
 TEST_F(DaemonFinderTest, ReadsNonsenseAsNoMounts) {

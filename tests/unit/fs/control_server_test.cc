@@ -96,10 +96,10 @@ TEST_F(ControlServerTest, AnswersEveryCallOfTheClient) {
   ASSERT_EQ(api_.added().size(), 1u);
   EXPECT_EQ(ToJson(api_.added()[0]), ToJson(spec));
 
-  const auto warm = client.StartWarm({"/m/a b", "/m/ü\"\\"});
+  const auto warm = client.StartJob(JobKind::kWarm, {"/m/a b", "/m/ü\"\\"});
   ASSERT_TRUE(warm) << warm.error().what;
   EXPECT_EQ(*warm, 1u);
-  EXPECT_EQ(*client.StartVerify({}), 2u);
+  EXPECT_EQ(*client.StartJob(JobKind::kVerify, {}), 2u);
   EXPECT_EQ(api_.started(), (std::vector<std::string>{"warm /m/a b /m/ü\"\\", "verify"}));
   const auto job = client.Job(2);
   ASSERT_TRUE(job) << job.error().what;
@@ -113,7 +113,7 @@ TEST_F(ControlServerTest, ErrorsKeepTheirCodeAndText) {
        {Errc::kNotFound, Errc::kDenied, Errc::kInvalid, Errc::kTransient, Errc::kTimeout,
         Errc::kChanged, Errc::kCorrupt, Errc::kNoSpace, Errc::kIo, Errc::kCancelled}) {
     api_.FailNext({code, "what \"it\" was: \xff é"});
-    const auto warm = client.StartWarm({"/m"});
+    const auto warm = client.StartJob(JobKind::kWarm, {"/m"});
     ASSERT_FALSE(warm);
     EXPECT_EQ(warm.error().code, code);
     EXPECT_TRUE(warm.error().what.starts_with("what \"it\" was: ")) << warm.error().what;
@@ -126,7 +126,7 @@ TEST_F(ControlServerTest, ErrorsKeepTheirCodeAndText) {
 TEST_F(ControlServerTest, APathThatIsNoUtf8IsNotTurnedIntoAnother) {
   MustStart();
   ControlClient client(socket_);
-  const auto warm = client.StartWarm({"/m/\xff"});
+  const auto warm = client.StartJob(JobKind::kWarm, {"/m/\xff"});
   ASSERT_FALSE(warm);
   EXPECT_EQ(warm.error().code, Errc::kInvalid);
   EXPECT_TRUE(api_.started().empty());
@@ -202,7 +202,7 @@ TEST_F(ControlServerTest, IsForItsUserAndRoot) {
   ASSERT_TRUE(server) << server.error().what;
   ControlClient client(socket_);
   EXPECT_EQ(client.Status().error().code, Errc::kDenied);
-  EXPECT_EQ(client.StartWarm({"/m"}).error().code, Errc::kDenied);
+  EXPECT_EQ(client.StartJob(JobKind::kWarm, {"/m"}).error().code, Errc::kDenied);
   EXPECT_TRUE(api_.started().empty());
 }
 

@@ -77,6 +77,8 @@ TEST_F(BrokerChannelTest, PassesEveryMessageUnchanged) {
   }
   EXPECT_EQ(Pass(UnmountRequestMessage{5}).session, 5u);
   EXPECT_EQ(Pass(SessionGoneMessage{6}).session, 6u);
+  EXPECT_EQ(Pass(PingMessage{7}).number, 7u);
+  EXPECT_EQ(Pass(PongMessage{8}).number, 8u);
   Pass(ShutdownMessage{});
   Pass(ByeMessage{});
 }
@@ -94,6 +96,22 @@ TEST_F(BrokerChannelTest, PassesDescriptors) {
   EXPECT_EQ(std::string_view(text, 5), "hello");
   EXPECT_NE(::fcntl(start.lock.get(), F_GETFD) & FD_CLOEXEC, 0);
   EXPECT_TRUE(Pass(MountedMessage{.request = 1, .session = 2, .device = AnyFile()}).device);
+  const auto nodes = Pass(NodesMessage{.session = 3, .log = AnyFile()});
+  EXPECT_TRUE(nodes.log);
+  EXPECT_EQ(nodes.session, 3u);
+  const auto spec = Pass(SpecMessage{.session = 6, .mount = SomeMount()});
+  EXPECT_EQ(spec.session, 6u);
+  EXPECT_EQ(ToJson(spec.mount), ToJson(SomeMount()));
+  const auto resume = Pass(ResumeMountMessage{.request = 4,
+                                              .session = 5,
+                                              .mount = SomeMount(),
+                                              .init = {std::byte{1}, std::byte{255}},
+                                              .device = AnyFile()});
+  EXPECT_EQ(resume.request, 4u);
+  EXPECT_EQ(resume.session, 5u);
+  EXPECT_EQ(ToJson(resume.mount), ToJson(SomeMount()));
+  EXPECT_EQ(resume.init, (std::vector{std::byte{1}, std::byte{255}}));
+  EXPECT_TRUE(resume.device);
 }
 
 TEST_F(BrokerChannelTest, DropsWhatMakesNoSenseAndGoesOn) {
@@ -111,6 +129,8 @@ TEST_F(BrokerChannelTest, DropsWhatMakesNoSenseAndGoesOn) {
       R"({"v": 1, "type": "save_init", "session": 1, "init": "abc"})",
       R"({"v": 1, "type": "save_init", "session": 1, "init": "zz"})",
       R"({"v": 1, "type": "mounted", "request": 1, "session": 2})",
+      R"({"v": 1, "type": "nodes", "session": 2})",
+      R"({"v": 1, "type": "ping"})",
       R"({"v": 1, "type": "add_mount", "request": 1, "again": false, "mount": {"sources": []}})",
   };
   for (const char* text : texts) {
@@ -186,7 +206,8 @@ TEST(BrokerProtocolTest, SurvivesAnyBytes) {
     for (unsigned n = random() % 6 + 1; n > 0; --n) {
       text[random() % text.size()] = static_cast<char>(random());
     }
-    static_cast<void>(DecodeBrokerMessage(text, AnyFile()));
+    const auto decoded = DecodeBrokerMessage(text, AnyFile());
+    EXPECT_TRUE(decoded || !decoded.error().what.empty());
   }
 }
 

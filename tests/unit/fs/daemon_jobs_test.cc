@@ -9,6 +9,7 @@
 #include "fs/daemon/source_check.h"
 #include "fs/daemon/status_report.h"
 #include "tests/unit/fs/held_origin.h"
+#include "tests/unit/fs/plain_cache.h"
 
 namespace modelfs::fs {
 namespace {
@@ -22,7 +23,7 @@ using ::testing::Not;
 constexpr std::chrono::seconds kLimit{20};
 
 /// A cache whose downloads and verifications end when the test says so.
-class DownloadCache final : public index::Cache,
+class DownloadCache final : public test::PlainCache,
                             public std::enable_shared_from_this<DownloadCache> {
  public:
   class Object final : public index::CachedObject {
@@ -158,7 +159,7 @@ class JobsTest : public testing::Test {
 };
 
 TEST_F(JobsTest, WarmDownloadsEveryFileAndTellsHowFarItIs) {
-  const auto id = jobs_.StartWarm({All()});
+  const auto id = jobs_.Start(JobKind::kWarm, {All()});
   ASSERT_TRUE(id);
   EXPECT_THAT(cache_->AwaitHeld(3), ElementsAre("a", "b", "sub/c"));
   cache_->SetCached("a", 30);
@@ -178,14 +179,14 @@ TEST_F(JobsTest, WarmDownloadsEveryFileAndTellsHowFarItIs) {
 }
 
 TEST_F(JobsTest, WarmOfOneFileLeavesTheOthersAlone) {
-  const auto id = jobs_.StartWarm({{.tree = tree_, .path = "s/sub/c"}});
+  const auto id = jobs_.Start(JobKind::kWarm, {{.tree = tree_, .path = "s/sub/c"}});
   EXPECT_THAT(cache_->AwaitHeld(1), ElementsAre("sub/c"));
   cache_->Finish("sub/c");
   EXPECT_EQ(AwaitEnd(*id)["files_total"], 1);
 }
 
 TEST_F(JobsTest, WarmGoesOnAfterAFailureAndSaysWhich) {
-  const auto id = jobs_.StartWarm({All()});
+  const auto id = jobs_.Start(JobKind::kWarm, {All()});
   cache_->AwaitHeld(3);
   cache_->Finish("a", Fail(Errc::kDenied, "HTTP 403"));
   cache_->Finish("b");
@@ -197,7 +198,7 @@ TEST_F(JobsTest, WarmGoesOnAfterAFailureAndSaysWhich) {
 
 TEST_F(JobsTest, WarmReadsBackWhatNobodyVouchesFor) {
   cache_->SetVerified(index::Verified::kNo);
-  const auto id = jobs_.StartWarm({All()});
+  const auto id = jobs_.Start(JobKind::kWarm, {All()});
   cache_->AwaitHeld(3);
   for (const char* name : {"a", "b", "sub/c"}) cache_->Finish(name);
   EXPECT_EQ(AwaitEnd(*id)["state"], "done");
@@ -207,7 +208,7 @@ TEST_F(JobsTest, WarmReadsBackWhatNobodyVouchesFor) {
 TEST_F(JobsTest, WarmFailsWhenWhatItReadBackIsDamaged) {
   cache_->SetVerified(index::Verified::kNo);
   cache_->SetReport({.objects = 3, .chunks = 3, .bytes = 157, .bad_chunks = 1, .bad = {"a: 0"}});
-  const auto id = jobs_.StartWarm({All()});
+  const auto id = jobs_.Start(JobKind::kWarm, {All()});
   cache_->AwaitHeld(3);
   for (const char* name : {"a", "b", "sub/c"}) cache_->Finish(name);
   const auto job = AwaitEnd(*id);
@@ -216,13 +217,13 @@ TEST_F(JobsTest, WarmFailsWhenWhatItReadBackIsDamaged) {
 }
 
 TEST_F(JobsTest, WarmOfAMissingPathFails) {
-  const auto id = jobs_.StartWarm({{.tree = tree_, .path = "s/none"}});
+  const auto id = jobs_.Start(JobKind::kWarm, {{.tree = tree_, .path = "s/none"}});
   EXPECT_EQ(AwaitEnd(*id)["state"], "failed");
 }
 
 TEST_F(JobsTest, VerifyOfNoPathIsTheWholeCache) {
   cache_->SetReport({.objects = 7, .chunks = 9, .bytes = 700, .bad_chunks = 2, .bad = {"x", "y"}});
-  const auto id = jobs_.StartVerify({});
+  const auto id = jobs_.Start(JobKind::kVerify, {});
   const auto job = AwaitEnd(*id);
   EXPECT_EQ(job["state"], "done") << "damage that was found is no failure of the job";
   EXPECT_EQ(job["bytes_total"], 700);
@@ -233,24 +234,24 @@ TEST_F(JobsTest, VerifyOfNoPathIsTheWholeCache) {
 }
 
 TEST_F(JobsTest, VerifyOfAPathChecksThatPath) {
-  const auto id = jobs_.StartVerify({{.tree = tree_, .path = "s/b"}});
+  const auto id = jobs_.Start(JobKind::kVerify, {{.tree = tree_, .path = "s/b"}});
   EXPECT_EQ(AwaitEnd(*id)["state"], "done");
   EXPECT_THAT(cache_->verified_ids(), ElementsAre("b"));
 }
 
 TEST_F(JobsTest, StopEndsAJobWhoseDownloadsHang) {
-  const auto id = jobs_.StartWarm({All()});
+  const auto id = jobs_.Start(JobKind::kWarm, {All()});
   ASSERT_TRUE(id);
   cache_->AwaitHeld(3);
   jobs_.Stop();
-  EXPECT_EQ(jobs_.StartWarm({All()}).error().code, Errc::kCancelled);
+  EXPECT_EQ(jobs_.Start(JobKind::kWarm, {All()}).error().code, Errc::kCancelled);
   cache_->Finish("a");  // A completion that comes too late touches nothing that is gone.
 }
 
 TEST_F(JobsTest, StopEndsAJobWhoseListingHangs) {
   auto held = std::make_shared<test::HeldOrigin>();
   auto tree = Tree::Create({.sources = {{"s", held}}, .cache = cache_, .listing_ttl = kLimit});
-  ASSERT_TRUE(jobs_.StartWarm({{.tree = tree, .path = "s"}}));
+  ASSERT_TRUE(jobs_.Start(JobKind::kWarm, {{.tree = tree, .path = "s"}}));
   jobs_.Stop();
   held->Answer(fetch::Listing{});
 }
@@ -259,15 +260,15 @@ TEST_F(JobsTest, LimitsHowManyRun) {
   for (std::size_t i = 0; i < Jobs::kMaxRunning; ++i) {
     auto held = std::make_shared<test::HeldOrigin>();
     auto tree = Tree::Create({.sources = {{"s", held}}, .cache = cache_, .listing_ttl = kLimit});
-    ASSERT_TRUE(jobs_.StartWarm({{.tree = tree, .path = "s"}}));
+    ASSERT_TRUE(jobs_.Start(JobKind::kWarm, {{.tree = tree, .path = "s"}}));
   }
-  EXPECT_EQ(jobs_.StartWarm({All()}).error().code, Errc::kTransient);
+  EXPECT_EQ(jobs_.Start(JobKind::kWarm, {All()}).error().code, Errc::kTransient);
 }
 
 TEST_F(JobsTest, ForgetsOldJobsOnly) {
   std::uint64_t last = 0;
   for (std::size_t i = 0; i < Jobs::kKept + 5; ++i) {
-    last = *jobs_.StartVerify({});
+    last = *jobs_.Start(JobKind::kVerify, {});
     AwaitEnd(last);
   }
   EXPECT_EQ(jobs_.Describe(1).error().code, Errc::kNotFound);
@@ -281,13 +282,13 @@ TEST_F(JobsTest, StatusCountsPerSourceWhatWasListed) {
   SourceSpec source{.name = "s", .uri = "s3://held", .s3 = {}, .ca_bundle = ""};
   source.s3.secret_access_key = "CANARY";
   spec.sources = {source};
-  auto mount = DescribeMount(spec, *tree_, *cache_, 3);
+  auto mount = DescribeMount(spec, *tree_, *cache_, 3, {});
   EXPECT_EQ(mount["parked_requests"], 3);
   EXPECT_TRUE(mount["sources"][0]["files"].is_null()) << "nothing was listed yet";
-  const auto id = jobs_.StartVerify({All()});  // Lists everything.
+  const auto id = jobs_.Start(JobKind::kVerify, {All()});  // Lists everything.
   AwaitEnd(*id);
   cache_->SetCached("a", 60);
-  mount = DescribeMount(spec, *tree_, *cache_, 0);
+  mount = DescribeMount(spec, *tree_, *cache_, 0, {});
   EXPECT_EQ(mount["sources"][0]["files"], 3);
   EXPECT_EQ(mount["sources"][0]["total_bytes"], 157);
   EXPECT_EQ(mount["sources"][0]["cached_bytes"], 60);

@@ -11,76 +11,16 @@
 
 #include "fs/daemon/restart_policy.h"
 #include "fs/daemon/supervisor.h"
+#include "fs/tree/node_log.h"
 #include "tests/support/temp_dir.h"
+#include "tests/unit/fs/scripted_worker.h"
 
 namespace modelfs::fs {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-/// Mounts nothing and writes down what it was asked for.
-class FakeMounter final : public Mounter {
- public:
-  struct Record {
-    std::vector<std::string> acts;
-    bool busy = false;
-    std::optional<Error> refuse_mount;
-  };
-  explicit FakeMounter(Record& record) : record_(record) {}
-
-  Result<Mounted> Mount(const MountSpec& spec) override {
-    record_.acts.push_back("mount " + spec.mountpoint);
-    if (record_.refuse_mount) return std::unexpected(*record_.refuse_mount);
-    return Mounted{.device = Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC)), .minor = ++minor_};
-  }
-  Result<UnmountOutcome> Unmount(const std::string& mountpoint, unsigned,
-                                 UnmountMode mode) override {
-    const bool lazy = mode == UnmountMode::kLazy;
-    if (record_.busy && !lazy) return UnmountOutcome::kBusy;
-    record_.acts.push_back((lazy ? "detach " : "umount ") + mountpoint);
-    return UnmountOutcome::kGone;
-  }
-  Result<void> SetReadAhead(unsigned) override { return {}; }
-  Result<void> Abort(unsigned minor) override {
-    record_.acts.push_back("abort " + std::to_string(minor));
-    return {};
-  }
-
- private:
-  Record& record_;
-  unsigned minor_ = 0;
-};
-
-/// What a worker of a test does; it is a process of its own and ends when the script returns.
-using Script = std::function<void(const BrokerChannel&)>;
-
-template <class Message>
-Message Expect(const BrokerChannel& channel) {
-  auto message = channel.Receive();
-  if (!message || !*message || !std::holds_alternative<Message>(**message)) ::_exit(99);
-  return std::get<Message>(*std::move(*message));
-}
-
-void Tell(const BrokerChannel& channel, const BrokerMessage& message) {
-  if (!channel.Send(message)) ::_exit(98);
-}
-
-/// Start and first mount, as a good worker does them.
-SessionId MountFirst(const BrokerChannel& channel) {
-  Expect<StartMessage>(channel);
-  const auto add = Expect<AddMountMessage>(channel);
-  Tell(channel, MountRequestMessage{.request = 1, .mount = add.mount});
-  const auto mounted = Expect<MountedMessage>(channel);
-  Tell(channel, SaveInitMessage{.session = mounted.session, .init = {std::byte{1}}});
-  Tell(channel, ReadyMessage{.request = add.request, .session = mounted.session});
-  return mounted.session;
-}
-
-void EndInOrder(const BrokerChannel& channel) {
-  Expect<ShutdownMessage>(channel);
-  Tell(channel, ByeMessage{});
-}
+using namespace test;  // NOLINT(google-build-using-namespace): the scripts' vocabulary.
 
 void GoodLife(const BrokerChannel& channel) {
   const SessionId session = MountFirst(channel);
@@ -130,7 +70,9 @@ class SupervisorTest : public testing::Test {
                            .starter = starter,
                            .drain = drain_,
                            .stop = stop_,
-                           .restart_delay = std::chrono::milliseconds(1)});
+                           .restart_delay = std::chrono::milliseconds(1),
+                           .ping = ping_,
+                           .watchdog = watchdog_});
     return supervisor.Run();
   }
 
@@ -140,6 +82,8 @@ class SupervisorTest : public testing::Test {
   std::optional<Result<void>> answer_;
   std::chrono::milliseconds drain_{20'000};
   std::chrono::milliseconds stop_{20'000};
+  std::chrono::milliseconds ping_{10'000};
+  std::chrono::milliseconds watchdog_{60'000};
 
  private:
   sigset_t mask_;
@@ -209,14 +153,7 @@ TEST_F(SupervisorTest, GivesTheNextWorkerFreshMountsWhenOneDies) {
                        },
                        [](const BrokerChannel& channel) {
                          Expect<StartMessage>(channel);
-                         const auto add = Expect<AddMountMessage>(channel);
-                         if (!add.again) ::_exit(97);
-                         Tell(channel, MountRequestMessage{.request = 1, .mount = add.mount});
-                         const auto mounted = Expect<MountedMessage>(channel);
-                         Tell(channel,
-                              ReadyMessage{.request = add.request, .session = mounted.session});
-                         Tell(channel, SessionGoneMessage{mounted.session});
-                         EndInOrder(channel);
+                         MountAgainAndEnd(channel);
                        }}),
             0);
   EXPECT_EQ(workers_, 2u);
@@ -224,14 +161,108 @@ TEST_F(SupervisorTest, GivesTheNextWorkerFreshMountsWhenOneDies) {
               ElementsAre("mount /m", "detach /m", "abort 1", "mount /m", "detach /m"));
 }
 
-TEST_F(SupervisorTest, GivesUpWhenWorkersKeepDying) {
+TEST_F(SupervisorTest, GivesUpWhenWorkersKeepDyingBeforeTheyServe) {
   EXPECT_EQ(Supervise({[](const BrokerChannel& channel) {
-              MountFirst(channel);
-              ::kill(::getpid(), SIGKILL);
-            }}),
+                         MountFirst(channel);
+                         ::kill(::getpid(), SIGKILL);
+                       },
+                       [](const BrokerChannel& channel) {
+                         Expect<StartMessage>(channel);
+                         ::kill(::getpid(), SIGKILL);
+                       }}),
             1);
-  EXPECT_EQ(workers_, RestartPolicy::kMaxDeaths);
-  EXPECT_EQ(record_.acts.back(), "abort 5");
+  // The first one served; after it five in a row did not.
+  EXPECT_EQ(workers_, 1 + RestartPolicy::kMaxBarren);
+  EXPECT_EQ(record_.acts.back(), "abort 1");
+}
+
+/// Start and first mount, whose node ids are kept.
+SessionId MountToKeep(const BrokerChannel& channel) {
+  const SessionId session = MountFirst(channel);
+  const auto log = NodeLog::Create();
+  (*log)->Append("a node");
+  Tell(channel, NodesMessage{.session = session, .log = *(*log)->Share()});
+  return session;
+}
+
+TEST_F(SupervisorTest, HandsTheMountsOfADeadWorkerToTheNext) {
+  EXPECT_EQ(Supervise({[](const BrokerChannel& channel) {
+                         MountToKeep(channel);
+                         ::kill(::getpid(), SIGKILL);
+                       },
+                       [](const BrokerChannel& channel) {
+                         Expect<StartMessage>(channel);
+                         auto nodes = Expect<NodesMessage>(channel);
+                         const auto log = NodeLog::Adopt(std::move(nodes.log));
+                         std::string kept;
+                         if (!log || !(*log)->Replay([&](std::string_view record) {
+                               kept = record;
+                               return Result<void>();
+                             })) {
+                           ::_exit(94);
+                         }
+                         const auto resume = Expect<ResumeMountMessage>(channel);
+                         if (kept != "a node" || resume.session != nodes.session ||
+                             resume.init != std::vector{std::byte{1}} || !resume.device) {
+                           ::_exit(93);
+                         }
+                         ServeAndEnd(channel, resume.request, resume.session);
+                       }}),
+            0);
+  EXPECT_EQ(workers_, 2u);
+  EXPECT_THAT(record_.acts, ElementsAre("mount /m", "detach /m"));
+}
+
+TEST_F(SupervisorTest, TellsTheNextWorkerWhatAReloadMadeOfAMount) {
+  EXPECT_EQ(Supervise({[](const BrokerChannel& channel) {
+                         const SessionId session = MountToKeep(channel);
+                         MountSpec reloaded;
+                         reloaded.mountpoint = "/elsewhere";
+                         reloaded.listing_ttl = std::chrono::seconds(7);
+                         Tell(channel, SpecMessage{.session = session, .mount = reloaded});
+                         ::kill(::getpid(), SIGKILL);
+                       },
+                       [](const BrokerChannel& channel) {
+                         const auto resume = TakeOver(channel);
+                         if (resume.mount.listing_ttl != std::chrono::seconds(7)) ::_exit(96);
+                         if (resume.mount.mountpoint != "/m") ::_exit(95);
+                         ServeAndEnd(channel, resume.request, resume.session);
+                       }}),
+            0);
+  EXPECT_EQ(workers_, 2u);
+}
+
+TEST_F(SupervisorTest, MakesAMountAfreshThatTheNextWorkerCannotGoOnWith) {
+  EXPECT_EQ(Supervise({[](const BrokerChannel& channel) {
+                         MountToKeep(channel);
+                         ::kill(::getpid(), SIGKILL);
+                       },
+                       [](const BrokerChannel& channel) {
+                         const auto resume = TakeOver(channel);
+                         Tell(channel, FailedMessage{.request = resume.request,
+                                                     .error = {Errc::kCorrupt, "node log"}});
+                         MountAgainAndEnd(channel);
+                       }}),
+            0);
+  EXPECT_THAT(record_.acts,
+              ElementsAre("mount /m", "detach /m", "abort 1", "mount /m", "detach /m"));
+}
+
+TEST_F(SupervisorTest, ReplacesAWorkerThatDoesNotAnswer) {
+  ping_ = std::chrono::milliseconds(5);
+  watchdog_ = std::chrono::milliseconds(100);
+  EXPECT_EQ(Supervise({[](const BrokerChannel& channel) {
+                         MountToKeep(channel);
+                         const auto ping = Expect<PingMessage>(channel);
+                         Tell(channel, PongMessage{ping.number});
+                         for (;;) ::pause();  // The next ping is not answered.
+                       },
+                       [](const BrokerChannel& channel) {
+                         const auto resume = TakeOver(channel);
+                         ServeAndEnd(channel, resume.request, resume.session);
+                       }}),
+            0);
+  EXPECT_EQ(workers_, 2u);
 }
 
 TEST_F(SupervisorTest, UnmountsOnATermination) {
@@ -307,24 +338,6 @@ TEST_F(SupervisorTest, GivesUpAStartThatNobodyWaitsFor) {
             write_end.get());
   ASSERT_TRUE(answer_ && !*answer_);
   EXPECT_EQ(answer_->error().code, Errc::kCancelled);
-}
-
-TEST(RestartPolicyTest, WaitsLongerEachTimeAndGivesUp) {
-  RestartPolicy policy(std::chrono::milliseconds(50));
-  const RestartPolicy::Clock::time_point now;
-  EXPECT_EQ(policy.OnDeath(now), std::chrono::milliseconds(50));
-  EXPECT_EQ(policy.OnDeath(now), std::chrono::milliseconds(200));
-  EXPECT_EQ(policy.OnDeath(now), std::chrono::milliseconds(800));
-  EXPECT_EQ(policy.OnDeath(now + std::chrono::seconds(59)), std::chrono::milliseconds(3200));
-  EXPECT_EQ(policy.OnDeath(now + std::chrono::seconds(60)), std::nullopt);
-}
-
-TEST(RestartPolicyTest, ForgetsOldDeaths) {
-  RestartPolicy policy(std::chrono::milliseconds(50));
-  for (int minute = 0; minute < 100; ++minute) {
-    const RestartPolicy::Clock::time_point now(std::chrono::seconds(61 * minute));
-    EXPECT_EQ(policy.OnDeath(now), std::chrono::milliseconds(50));
-  }
 }
 
 }  // namespace

@@ -85,11 +85,8 @@ class FakeDaemonApi : public fs::DaemonApi {
     added_.push_back(spec);
     return {};
   }
-  Result<std::uint64_t> StartWarm(const std::vector<std::string>& paths) override {
-    return Start("warm", paths);
-  }
-  Result<std::uint64_t> StartVerify(const std::vector<std::string>& paths) override {
-    return Start("verify", paths);
+  Result<std::uint64_t> StartJob(fs::JobKind kind, const std::vector<std::string>& paths) override {
+    return Start(std::string(fs::ToString(kind)), paths);
   }
   Result<nlohmann::json> Job(std::uint64_t id) override EXCLUDES(mutex_) {
     MutexLock lock(mutex_);

@@ -11,6 +11,7 @@
 
 #include "fetch/base/mutex.h"
 #include "index/cache.h"
+#include "tests/unit/fs/plain_cache.h"
 
 namespace modelfs::test {
 
@@ -28,7 +29,7 @@ struct HeldRead {
 
 /// A cache whose reads are answered when the test says so.
 /// Threads: any.
-class HeldCache final : public index::Cache, public std::enable_shared_from_this<HeldCache> {
+class HeldCache final : public PlainCache, public std::enable_shared_from_this<HeldCache> {
  public:
   class Object final : public index::CachedObject {
    public:

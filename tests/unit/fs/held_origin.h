@@ -16,6 +16,8 @@ namespace modelfs::test {
 /// Threads: any; completions run on the thread that calls Answer.
 class HeldOrigin final : public fetch::Origin {
  public:
+  /// `source` is part of the identities of its objects.
+  explicit HeldOrigin(std::string source = "s3:held") : source_(std::move(source)) {}
   std::string Describe() const override { return "s3://held"; }
 
   void List(std::string directory, Done<fetch::Listing> done) override {
@@ -31,7 +33,7 @@ class HeldOrigin final : public fetch::Origin {
   }
 
   fetch::ObjectId Pin(std::string_view directory, const fetch::Entry& entry) const override {
-    return {"domain", "s3:held", std::string(directory) + entry.name, entry.tag, entry.size_bytes};
+    return {"domain", source_, std::string(directory) + entry.name, entry.tag, entry.size_bytes};
   }
 
   void Read(const fetch::ObjectId&, ByteRange, std::shared_ptr<fetch::BodySink>,
@@ -41,6 +43,12 @@ class HeldOrigin final : public fetch::Origin {
 
   void Probe(std::chrono::milliseconds, Done<void> done) override { done({}); }
 
+  /// Drops what is held: it may hold us.
+  void Forget() {
+    std::deque<Done<fetch::Listing>> held;
+    MutexLock lock(mutex_);
+    held.swap(held_);
+  }
   /// Answers the oldest listing that is held; false when there is none.
   bool Answer(Result<fetch::Listing> listing) {
     MutexLock lock(mutex_);
@@ -62,6 +70,7 @@ class HeldOrigin final : public fetch::Origin {
   }
 
  private:
+  const std::string source_;
   mutable Mutex mutex_;
   std::vector<std::string> asked_ GUARDED_BY(mutex_);
   std::deque<Done<fetch::Listing>> held_ GUARDED_BY(mutex_);

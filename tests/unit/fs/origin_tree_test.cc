@@ -6,15 +6,21 @@
 #include <set>
 
 #include "fs/tree/node_id.h"
+#include "fs/tree/node_log.h"
+#include "fs/tree/node_record.h"
 #include "fs/tree/walker.h"
 #include "tests/unit/fs/held_cache.h"
 #include "tests/unit/fs/held_origin.h"
+#include "tests/unit/fs/tree_calls.h"
+#include "tests/unit/fs/tree_succession.h"
 
 namespace modelfs::fs {
 namespace {
 
 using test::FileEntry;
 using test::HeldOrigin;
+using test::LookupNow;
+using test::NamesNow;
 using ::testing::ElementsAre;
 
 class OriginTreeTest : public ::testing::Test {
@@ -23,21 +29,6 @@ class OriginTreeTest : public ::testing::Test {
     return Tree::Create({.sources = {{"src", origin_}},
                          .cache = std::make_shared<test::HeldCache>(),
                          .listing_ttl = ttl});
-  }
-  /// The answer of a lookup that is at hand.
-  static Result<Node> LookupNow(Tree& tree, std::uint64_t parent, std::string_view name) {
-    std::optional<Result<Node>> answer;
-    tree.Lookup(parent, name, [&](Result<Node> node) { answer = std::move(node); });
-    return answer ? std::move(*answer) : Fail(Errc::kTimeout, "not at hand");
-  }
-  static std::vector<std::string> NamesNow(Tree& tree, std::uint64_t directory,
-                                           std::uint64_t from = 0, std::size_t limit = 1000) {
-    std::vector<std::string> names;
-    tree.Read(directory, from, limit, [&](Result<std::vector<DirectoryEntry>> entries) {
-      if (!entries) return names.push_back("error: " + entries.error().what);
-      for (auto& entry : *entries) names.push_back(entry.name);
-    });
-    return names;
   }
   std::uint64_t SourceId(Tree& tree) { return LookupNow(tree, Tree::kRootId, "src")->id; }
 
@@ -64,6 +55,98 @@ TEST_F(OriginTreeTest, ListsOnceForAllWhoWait) {
   EXPECT_THAT(origin_->asked(), ElementsAre(""));
   EXPECT_EQ(LookupNow(*tree, source, "g").error().code, Errc::kNotFound);
   EXPECT_THAT(origin_->asked(), ElementsAre("")) << "a negative answer needs no request either";
+}
+
+class TreeSuccessionTest : public OriginTreeTest, protected test::TreeSuccession {
+ protected:
+  TreeSuccessionTest() {
+    sources_ = {{"src", origin_}};
+    listing_ttl_ = std::chrono::hours(1);
+  }
+};
+
+TEST_F(TreeSuccessionTest, NumbersGoOnMeaningTheSameBytes) {
+  auto first = First();
+  origin_->Set("", {{test::DirectoryEntry("d"), FileEntry("f", 3, "\"1\"")}});
+  origin_->Set("d/", {{FileEntry("x\ny", 4, "\"2\"")}});
+  const auto source = SourceId(*first);
+  const auto directory = LookupNow(*first, source, "d")->id;
+  const auto file = LookupNow(*first, directory, "x%0Ay")->id;
+  const auto identity = *first->Identity(file);
+
+  auto next = Next();
+  ASSERT_TRUE(next) << next.error().what;
+  EXPECT_EQ(*(*next)->Identity(file), identity);
+  EXPECT_EQ((*next)->Get(file)->size_bytes, 4u);
+  EXPECT_EQ(LookupNow(**next, source, "d")->id, directory);
+  EXPECT_EQ(LookupNow(**next, directory, "x%0Ay")->id, file);
+  EXPECT_EQ(SourceId(**next), source);
+  // And so does the successor of the successor, with what the first of them added.
+  origin_->Set("d/", {{FileEntry("new", 5, "\"3\""), FileEntry("x\ny", 4, "\"2\"")}});
+  auto third = Next();
+  ASSERT_TRUE(third);
+  const auto added = LookupNow(**third, directory, "new");
+  ASSERT_TRUE(added);
+  auto fourth = Next();
+  ASSERT_TRUE(fourth);
+  EXPECT_EQ((*fourth)->Identity(added->id)->key, "d/new");
+  EXPECT_EQ((*fourth)->Identity(file)->key, "d/x\ny");
+}
+
+TEST_F(TreeSuccessionTest, AReplacedObjectKeepsItsNumberAndItsSuccessorAnother) {
+  auto first = First();
+  origin_->Set("", {{FileEntry("f", 3, "\"old\"")}});
+  const auto source = SourceId(*first);
+  const auto old_file = LookupNow(*first, source, "f")->id;
+  origin_->Set("", {{FileEntry("f", 3, "\"new\"")}});
+  auto next = Next();
+  ASSERT_TRUE(next);
+  const auto new_file = LookupNow(**next, source, "f")->id;
+  EXPECT_NE(new_file, old_file);
+  EXPECT_EQ((*next)->Identity(old_file)->tag, "\"old\"");
+  EXPECT_EQ((*next)->Identity(new_file)->tag, "\"new\"");
+}
+
+TEST_F(TreeSuccessionTest, NumbersOfASourceThatIsGoneStayTaken) {
+  auto first = First();
+  origin_->Set("", {{FileEntry("f", 3, "\"1\"")}});
+  const auto file = LookupNow(*first, SourceId(*first), "f")->id;
+  auto other = std::make_shared<HeldOrigin>();
+  other->Set("", {{FileEntry("g", 3, "\"1\"")}});
+  sources_ = {{"other", other}};
+  auto next = Next();
+  ASSERT_TRUE(next) << next.error().what;
+  EXPECT_THAT(NamesNow(**next, Tree::kRootId), ElementsAre("other"));
+  EXPECT_EQ(LookupNow(**next, Tree::kRootId, "src").error().code, Errc::kNotFound);
+  const auto source = LookupNow(**next, Tree::kRootId, "other")->id;
+  EXPECT_NE(LookupNow(**next, source, "g")->id, file);
+  EXPECT_TRUE((*next)->Get(file)) << "its attributes are still known";
+}
+
+TEST_F(TreeSuccessionTest, AnEmptyDirectoryNeedsNoSecondListingWhileTheOriginIsDown) {
+  auto first = First();
+  const auto source = SourceId(*first);
+  first->Read(source, 0, 10, [](const auto&) {});
+  ASSERT_TRUE(origin_->Answer(fetch::Listing{}));
+  auto next = Next();
+  ASSERT_TRUE(next);
+  std::optional<Result<std::vector<DirectoryEntry>>> entries;
+  (*next)->Read(source, 0, 10, [&](auto read) { entries = std::move(read); });
+  ASSERT_TRUE(origin_->Answer(Fail(Errc::kTransient, "down")));
+  ASSERT_TRUE(entries && *entries) << "an old listing serves on";
+  EXPECT_TRUE((*entries)->empty());
+}
+
+TEST_F(TreeSuccessionTest, RefusesALogThatMakesNoSense) {
+  for (const std::string& bytes :
+       {std::string("?"), std::string("E"), EncodeNodeRecord(DirectoryRecord{7, 8, 9}),
+        EncodeNodeRecord(EntriesRecord{.serial = 1, .first = 0, .entries = {}})}) {
+    nodes_ = *NodeLog::Create();
+    nodes_->Append(bytes);
+    const auto next = Next();
+    ASSERT_FALSE(next) << testing::PrintToString(bytes);
+    EXPECT_EQ(next.error().code, Errc::kCorrupt);
+  }
 }
 
 TEST_F(OriginTreeTest, DescendsWithTheRawKey) {
@@ -184,6 +267,49 @@ TEST(DirectoryTest, ServesTheOldListingWhenTheOriginHangs) {
   EXPECT_FALSE(directory->ExpireWaiters(later + std::chrono::seconds(3)));
   EXPECT_EQ(answers, 2);
   EXPECT_TRUE(origin->Answer(fetch::Listing{})) << "late, and still taken";
+}
+
+TEST_F(OriginTreeTest, ARemovedSourceIsNotFoundButGoesOnForWhoIsInIt) {
+  auto tree = MakeTree(std::chrono::hours(1));
+  origin_->Set("", {{FileEntry("f", 3, "t")}});
+  const auto source = SourceId(*tree);
+  const auto file = LookupNow(*tree, source, "f")->id;
+  const auto other = std::make_shared<HeldOrigin>("s3:other");
+  other->Set("", {{FileEntry("g", 3, "t")}});
+  tree->Reconfigure({{"other", other}}, std::chrono::hours(1));
+  EXPECT_EQ(LookupNow(*tree, Tree::kRootId, "src").error().code, Errc::kNotFound);
+  EXPECT_THAT(NamesNow(*tree, Tree::kRootId), ElementsAre("other"));
+  EXPECT_TRUE(tree->Open(file));
+  EXPECT_EQ(LookupNow(*tree, source, "f")->id, file);
+  EXPECT_EQ(tree->Listed().files, 0u);
+  EXPECT_FALSE(tree->ListedFiles("src"));
+  const auto added = LookupNow(*tree, Tree::kRootId, "other")->id;
+  EXPECT_NE(added, source);
+  EXPECT_THAT(NamesNow(*tree, added), ElementsAre("g"));
+  EXPECT_THAT(NamesNow(*tree, Tree::kRootId, 1), ElementsAre("other")) << "a readdir that goes on";
+}
+
+TEST_F(OriginTreeTest, ASourceThatStaysKeepsItsNumbersAndListing) {
+  auto tree = MakeTree(std::chrono::hours(1));
+  origin_->Set("", {{FileEntry("f", 3, "t")}});
+  const auto source = SourceId(*tree);
+  const auto file = LookupNow(*tree, source, "f")->id;
+  tree->Reconfigure({{"new", std::make_shared<HeldOrigin>()}, {"src", origin_}},
+                    std::chrono::hours(1));
+  EXPECT_EQ(SourceId(*tree), source);
+  EXPECT_EQ(LookupNow(*tree, source, "f")->id, file);
+  EXPECT_EQ(origin_->asked().size(), 1u);
+  EXPECT_THAT(NamesNow(*tree, Tree::kRootId), ElementsAre("src", "new"));
+}
+
+TEST_F(OriginTreeTest, AShorterTtlHoldsForListingsThatAreThere) {
+  auto tree = MakeTree(std::chrono::hours(1));
+  origin_->Set("", {{FileEntry("f", 3, "t")}});
+  const auto source = SourceId(*tree);
+  EXPECT_TRUE(LookupNow(*tree, source, "f"));
+  tree->Reconfigure(tree->Sources(), std::chrono::milliseconds(0));
+  EXPECT_TRUE(LookupNow(*tree, source, "f"));
+  EXPECT_EQ(origin_->asked().size(), 2u);
 }
 
 TEST_F(OriginTreeTest, GivesNoNodeForANumberNeverGivenOut) {

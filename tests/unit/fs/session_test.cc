@@ -215,6 +215,38 @@ TEST_F(SessionTest, APassedDeadlineIsEio) {
   read->Succeed(std::byte{1});  // Late, but the bytes may be kept.
 }
 
+TEST_F(SessionTest, AFileThatIsLateKeepsNobodyForAnotherDeadline) {
+  constexpr auto kTimeout = std::chrono::milliseconds(2'000);
+  Begin({.read_timeout = kTimeout});
+  const auto file = IdOf(IdOf(1, "src"), "file");
+  kernel_.SendRead(file, 0, 16);
+  auto first = cache_->NextRead();
+  ASSERT_TRUE(first);
+  auto answer = kernel_.Receive();
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->error, -EIO);
+  // As the kernel does when its read-ahead brought nothing.
+  const auto asked = std::chrono::steady_clock::now();
+  kernel_.SendRead(file, 0, 16);
+  auto second = cache_->NextRead();
+  ASSERT_TRUE(second);
+  answer = kernel_.Receive();
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->error, -EIO);
+  EXPECT_LT(std::chrono::steady_clock::now() - asked, kTimeout / 2);
+  // What has come meanwhile is given.
+  const auto unique = kernel_.SendRead(file, 0, 16);
+  auto third = cache_->NextRead();
+  ASSERT_TRUE(third);
+  third->Succeed(std::byte{1});
+  answer = kernel_.Receive();
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->unique, unique);
+  EXPECT_EQ(answer->error, 0);
+  first->Succeed(std::byte{1});
+  second->Succeed(std::byte{1});
+}
+
 TEST_F(SessionTest, StoppingAnswersWhatIsParked) {
   Begin();
   const auto unique = kernel_.SendLookup(IdOf(1, "slow"), "x");

@@ -89,7 +89,7 @@ TEST_F(IndexDbTest, DirtyIsAnsweredAfterTheCommit) {
     promise.set_value(r && record && *record && (*record)->dirty);
   });
   EXPECT_TRUE(promise.get_future().get());
-  db_->MarkClean(id.Digest());
+  db_->MarkClean(id.Digest(), 4096);
   db_->SetVerified(id.Digest(), Verified::kSelf);
   Flush();
   EXPECT_FALSE((*db_->FindObject(id.Digest()))->dirty);

@@ -1,3 +1,10 @@
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <thread>
+#include <utility>
+#include <vector>
+
 #include "tests/support/faulty_origin.h"
 #include "tests/support/script_fault_points.h"
 #include "tests/unit/index/cache_fixture.h"

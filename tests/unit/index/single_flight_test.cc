@@ -1,6 +1,13 @@
+#include <gtest/gtest.h>
+
 #include <atomic>
+#include <chrono>
+#include <memory>
 #include <random>
+#include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "tests/support/faulty_origin.h"
 #include "tests/support/pattern.h"
@@ -102,14 +109,18 @@ TEST_F(SingleFlightTest, DiskFullStillServes) {
   faults.FailNext("local_tier.write", {Errc::kNoSpace, "test: disk full"}, 0);
   auto options = MakeOptions();
   options.faults = &faults;
+  options.check_interval = std::chrono::milliseconds(10);
   OpenCache(options);
   const auto object = Get("m");
   EXPECT_EQ(Read(object, 0, bytes.size()).value(), bytes);
   ASSERT_TRUE(Eventually([&] { return cache_->Stats().uncached_writes == 8; }));
+  EXPECT_EQ(cache_->Stats().health, index::Health::kDegraded);
+  EXPECT_EQ(cache_->Stats().reads_through, bytes.size());
   EXPECT_NE(cache_->Stats().last_problem.find("disk full"), std::string::npos);
   EXPECT_EQ(object->Status().cached_bytes, 0u);
   EXPECT_EQ(FetchAll(object).error().code, Errc::kNoSpace);
   faults.Heal("local_tier.write");
+  ASSERT_TRUE(Eventually([&] { return cache_->Stats().health == index::Health::kOk; }));
   EXPECT_EQ(Read(object, 0, bytes.size()).value(), bytes);
   EXPECT_TRUE(FetchAll(object));
   EXPECT_TRUE(object->Status().whole);

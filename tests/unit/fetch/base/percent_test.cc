@@ -1,6 +1,9 @@
 #include "fetch/base/percent.h"
 
+#include <gtest/gtest.h>
+
 #include <random>
+#include <string>
 
 namespace modelfs {
 namespace {

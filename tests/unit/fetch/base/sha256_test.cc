@@ -1,5 +1,10 @@
 #include "fetch/base/sha256.h"
 
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+
 #include "fetch/origin.h"
 
 namespace modelfs {

@@ -1,5 +1,8 @@
 #include "fetch/base/size.h"
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 namespace modelfs {
 namespace {
 

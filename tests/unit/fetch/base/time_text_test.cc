@@ -1,5 +1,9 @@
 #include "fetch/base/time_text.h"
 
+#include <gtest/gtest.h>
+
+#include <chrono>
+
 namespace modelfs {
 namespace {
 
@@ -39,6 +43,17 @@ TEST(TimeText, ReadsAndWritesHttpDates) {
                            "Fri, 24 Mai 2013 00:00:00 GMT", "Fri, 32 May 2013 00:00:00 GMT"}) {
     EXPECT_EQ(ParseHttpDate(text), std::nullopt) << text;
   }
+}
+
+TEST(TimeText, KeepsWithinWhatTheClockCanHold) {
+  const auto last = ParseIso8601("2261-12-31T00:00:00Z");
+  ASSERT_TRUE(last);
+  EXPECT_GT(*last, kMay24);
+  EXPECT_EQ(ParseIso8601("9999-12-31T23:59:59Z"), last);
+  EXPECT_EQ(ParseIso8601("2262-04-12T00:00:00Z"), last);
+  EXPECT_EQ(ParseHttpDate("Fri, 31 Dec 9999 23:59:59 GMT"), last);
+  EXPECT_EQ(ParseIso8601("1899-12-31T23:59:59Z"), std::nullopt);
+  EXPECT_TRUE(ParseIso8601("1900-01-01T00:00:00Z"));
 }
 
 TEST(TimeText, WritesAmzDates) {

@@ -1,6 +1,13 @@
 #include "fetch/base/timer_thread.h"
 
+#include <gtest/gtest.h>
+
 #include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
 
 #include "fetch/base/worker_pool.h"
 #include "tests/support/await.h"

@@ -1,11 +1,18 @@
 #include "fetch/dir/dir_origin.h"
 
 #include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "fetch/dir/beneath.h"
 #include "fetch/dir/dir_reader.h"

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "fetch/http/curl_transport.h"
@@ -16,6 +17,10 @@ using fetch::BodyHandler;
 using fetch::CurlTransport;
 using fetch::HttpRequest;
 using fetch::HttpResponse;
+
+/// A whole answer, on a connection that goes on.
+inline constexpr std::string_view kHello =
+    "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nETag: \"x\"\r\n\r\nhello";
 
 /// Keeps a streamed body, or refuses it, or has enough at some point.
 class Collector final : public BodyHandler {

@@ -1,4 +1,9 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "tests/support/await.h"
 #include "tests/support/embedded_origin.h"

@@ -1,5 +1,12 @@
 #include "fetch/http/retry.h"
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <memory>
+#include <vector>
+
 namespace modelfs::fetch {
 namespace {
 
@@ -96,6 +103,17 @@ TEST_F(RetryPolicyTest, AnEmptyBudgetMakesItSlowNotFail) {
   EXPECT_EQ(policy.Next(RetryKind::kTransient, std::nullopt, kStart), milliseconds(2'500));
   RetryPolicy other({}, budget_, kAlmostOne, kStart);
   EXPECT_EQ(other.Next(RetryKind::kTransient, std::nullopt, kStart), milliseconds(4'999));
+}
+
+TEST_F(RetryPolicyTest, AnAnswerWithoutSenseCostsTheOthersNothing) {
+  while (budget_->Take(14)) {
+  }
+  const int left = budget_->Left();
+  RetryPolicy policy({.max_attempts = 3}, budget_, kAlmostOne, kStart);
+  EXPECT_EQ(policy.Next(RetryKind::kNonsense, std::nullopt, kStart), milliseconds(49));
+  EXPECT_EQ(policy.Next(RetryKind::kNonsense, std::nullopt, kStart), milliseconds(99));
+  EXPECT_FALSE(policy.Next(RetryKind::kNonsense, std::nullopt, kStart));
+  EXPECT_EQ(budget_->Left(), left);
 }
 
 TEST(RetryBudget, NeverHoldsMoreThanItsCapacity) {

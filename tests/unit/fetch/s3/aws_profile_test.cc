@@ -1,5 +1,10 @@
 #include "fetch/s3/aws_profile.h"
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
 namespace modelfs::fetch {
 namespace {
 
@@ -23,6 +28,25 @@ TEST(AwsProfile, MergesBothFilesAndCredentialsWin) {
   EXPECT_EQ(p.region, "eu-west-1");
   EXPECT_EQ(p.ca_bundle, "/ca.pem");
   EXPECT_EQ(p.session_token, "");
+}
+
+TEST(AwsProfile, TakesIdSecretAndTokenFromOneFile) {
+  const AwsProfile shared =
+      Parse("[default]\naws_access_key_id=A\naws_secret_access_key=S\n",
+            "[default]\naws_access_key_id=B\naws_session_token=T\nregion=r\n", "default");
+  EXPECT_EQ(shared.access_key_id, "A");
+  EXPECT_EQ(shared.session_token, "");
+  EXPECT_EQ(shared.region, "r");
+  const AwsProfile config =
+      Parse("[default]\naws_session_token=OTHER\nregion=q\n",
+            "[default]\naws_access_key_id=B\naws_secret_access_key=S\n", "default");
+  EXPECT_EQ(config.access_key_id, "B");
+  EXPECT_EQ(config.session_token, "");
+  EXPECT_EQ(config.region, "q");
+  EXPECT_EQ(
+      Parse("[default]\naws_access_key_id=A\n", "[default]\naws_secret_access_key=S\n", "default")
+          .secret_access_key,
+      "");
 }
 
 TEST(AwsProfile, ConfigNamesProfilesWithAWordBefore) {
@@ -50,6 +74,7 @@ TEST(AwsProfile, ReadsNestedBlocksAndServices) {
   EXPECT_EQ(p.region, "r1");
   EXPECT_EQ(p.endpoint_url, "http://all");
   EXPECT_EQ(p.s3_endpoint_url, "http://s3only");
+  EXPECT_EQ(p.sts_endpoint_url, "http://sts");
   EXPECT_EQ(p.values.at("s3.max_concurrent_requests"), "10");
 }
 

@@ -1,5 +1,13 @@
 #include "fetch/s3/s3_error.h"
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <utility>
+
 namespace modelfs::fetch {
 namespace {
 

@@ -1,5 +1,12 @@
 #include "fetch/s3/s3_list_parser.h"
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <string>
+#include <vector>
+
 namespace modelfs::fetch {
 namespace {
 

@@ -1,3 +1,14 @@
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "tests/unit/fetch/s3/s3_origin_fixture.h"
 
 namespace modelfs::test {
@@ -102,6 +113,27 @@ TEST_F(S3OriginListTest, DoesNotGoInCircles) {
   const auto listing = List();
   ASSERT_FALSE(listing);
   EXPECT_EQ(listing.error().code, Errc::kCorrupt);
+}
+
+TEST_F(S3OriginListTest, EndsWhereAServerNeverStops) {
+  const auto page = [](int number, const std::string& inside) {
+    return Page(fmt::format("<IsTruncated>true</IsTruncated><NextContinuationToken>{}"
+                            "</NextContinuationToken>",
+                            number) +
+                inside);
+  };
+  // A name now and then is progress.
+  for (int i = 0; i < 1'500; ++i) {
+    transport_.Then(page(i, i % 900 == 0 ? Content(fmt::format("pre/{}", i)) : ""));
+  }
+  transport_.Then(Page(""));
+  EXPECT_THAT(Names(List()), ElementsAre("0", "900"));
+  for (int i = 0; i < 1'001; ++i) transport_.Then(page(i, i == 0 ? Content("pre/a") : ""));
+  const auto endless = List();
+  ASSERT_FALSE(endless);
+  EXPECT_EQ(endless.error().code, Errc::kCorrupt);
+  EXPECT_THAT(endless.error().what, HasSubstr("no end after 1 names and 1000 pages"));
+  EXPECT_EQ(transport_.unused(), 0u);
 }
 
 TEST_F(S3OriginListTest, WaitsLongerEachTimeWhileThrottled) {

@@ -1,5 +1,10 @@
 #include "fetch/s3/s3_uri.h"
 
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+
 #include "fetch/s3/s3_endpoint.h"
 
 namespace modelfs::fetch {

@@ -1,5 +1,11 @@
 #include "fetch/s3/sigv4.h"
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <string>
+
 #include "fetch/base/percent.h"
 
 namespace modelfs::fetch {

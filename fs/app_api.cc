@@ -1,0 +1,126 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "fs/app.h"
+#include "fs/daemon/log.h"
+#include "fs/daemon/status_report.h"
+
+// App, part 2: what the control socket asks.
+
+namespace modelfs::fs {
+namespace {
+
+/// The part of `path` below `mountpoint`; nullopt when it is not below it.
+std::optional<std::string> PathBelow(std::string_view path, std::string_view mountpoint) {
+  while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
+  if (!path.starts_with(mountpoint)) return std::nullopt;
+  path.remove_prefix(mountpoint.size());
+  if (path.empty()) return "";
+  if (path.front() != '/') return std::nullopt;
+  return std::string(path.substr(1));
+}
+
+/// The one state of health, in words; empty: all is well.
+std::string ProblemOf(const index::CacheStats& stats, bool supervised) {
+  if (!supervised) {
+    return "the supervisor is gone: mounts are served, but nothing restarts this process and no "
+           "mount can be added";
+  }
+  if (stats.health != index::Health::kOk) {
+    return fmt::format("reading through without caching: {}", stats.health_reason);
+  }
+  return stats.last_problem;
+}
+
+}  // namespace
+
+Result<void> App::AddMount(const MountSpec& spec) {
+  const auto known = Mountpoints();
+  if (std::ranges::find(known, spec.mountpoint) != known.end()) {
+    return Fail(Errc::kInvalid, fmt::format("mount point {} is already mounted: 'modelfs umount "
+                                            "{}' first, or use another directory",
+                                            spec.mountpoint, spec.mountpoint));
+  }
+  return Mount(spec, SourcePolicy::kMustAnswer, 0);
+}
+
+Result<std::vector<JobTarget>> App::Resolve(const std::vector<std::string>& paths) const {
+  std::vector<JobTarget> targets;
+  MutexLock lock(mutex_);
+  for (const std::string& path : paths) {
+    const Served* nearest = nullptr;
+    std::string below;
+    for (const auto& [id, served] : mounts_) {
+      auto rest = PathBelow(path, served.spec.mountpoint);
+      if (!rest || (nearest != nullptr && rest->size() >= below.size())) continue;
+      nearest = &served;
+      below = *std::move(rest);
+    }
+    if (nearest == nullptr) {
+      return Fail(Errc::kInvalid, fmt::format("{} is not below a mount of this daemon", path));
+    }
+    targets.push_back({.tree = nearest->tree, .path = std::move(below)});
+  }
+  return targets;
+}
+
+Result<std::uint64_t> App::StartJob(JobKind kind, const std::vector<std::string>& paths) {
+  auto targets = Resolve(paths);
+  if (!targets) return std::unexpected(targets.error());
+  return jobs_->Start(kind, *std::move(targets));
+}
+
+Result<nlohmann::json> App::Job(std::uint64_t id) { return jobs_->Describe(id); }
+
+nlohmann::json App::Status() {
+  nlohmann::json status = DescribeSelf("");
+  status["jobs"] = jobs_->DescribeAll();
+  return status;
+}
+
+nlohmann::json App::DescribeSelf(const std::string& mountpoint) {
+  struct Mounted {
+    MountSpec spec;
+    std::shared_ptr<Tree> tree;
+    std::size_t parked = 0;
+    ConfigStatus config;
+  };
+  std::vector<Mounted> mounted;
+  DaemonSpec daemon;
+  {
+    MutexLock lock(mutex_);
+    daemon = daemon_;
+    for (const auto& [id, served] : mounts_) {
+      if (!mountpoint.empty() && served.spec.mountpoint != mountpoint) continue;
+      mounted.push_back({served.spec,
+                         served.tree,
+                         served.session->Parked(),
+                         {.file = served.spec.config.file,
+                          .problem = served.config_problem,
+                          .restart_needed = served.restart_needed}});
+    }
+  }
+  auto mounts = nlohmann::json::array();
+  for (const Mounted& mount : mounted) {
+    mounts.push_back(DescribeMount(mount.spec, *mount.tree, *cache_, mount.parked, mount.config));
+  }
+  const index::CacheStats stats = cache_->Stats();
+  const bool supervised = options_.broker->connected();
+  const std::string problem = ProblemOf(stats, supervised);
+  const std::chrono::duration<double> uptime = std::chrono::steady_clock::now() - started_;
+  return {{"version", MODELFS_VERSION},
+          {"pid", ::getpid()},
+          {"supervisor_pid", supervised ? ::getppid() : 0},
+          {"uptime_seconds", uptime.count()},
+          {"healthy", problem.empty()},
+          {"problem", problem},
+          {"log", LogPathInUse(daemon.control_socket)},
+          {"http", http_address_},
+          {"cache", DescribeCache(daemon, stats)},
+          {"mounts", std::move(mounts)}};
+}
+
+}  // namespace modelfs::fs
