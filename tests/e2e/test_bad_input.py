@@ -1,5 +1,6 @@
 """What is wrong on the command line or in the environment is named, in one clear line, soon."""
 
+import contextlib
 import os
 import socket
 import time
@@ -7,7 +8,7 @@ import time
 import pytest
 
 from harness import programs, servers
-from harness.data import MIB
+from harness.data import MIB, drop_from_page_cache
 from harness.waiting import wait_for
 
 SOON = 10.0  # seconds
@@ -58,6 +59,16 @@ def test_a_wrong_access_key(fails, mount_words):
 
 def test_a_wrong_secret(fails, mount_words):
     fails(mount_words(), 1, "secret", AWS_SECRET_ACCESS_KEY="wrong")
+
+
+def test_a_wrong_bucket_while_the_cache_takes_long_to_open(fails, modelfs, mount_words, s3):
+    """As with a lost index that is being rebuilt; here it waits for a file that never answers."""
+    modelfs.mount("s3://models/x", endpoint=s3.url).unmount()
+    index = modelfs.folder / "cache" / "index" / "data.mdb"
+    index.unlink()
+    os.mkfifo(index)
+    fails(mount_words(source="s3://no-such-bucket/x"), 1, "no-such-bucket")
+    wait_for(lambda: not modelfs.processes(), "the daemon ends", 5)
 
 
 def test_no_credentials(fails, mount_words):
@@ -158,12 +169,34 @@ def test_a_cache_directory_that_is_full(fails, mount_words, small_disk):
     fails(mount_words(cache=small_disk / "cache"), 1, str(small_disk), "space")
 
 
-def test_a_disk_that_fills_while_mounted_costs_the_cache_not_the_bytes(modelfs, s3, small_disk):
+def test_a_disk_smaller_than_the_object_holds_part_of_it(modelfs, s3, small_disk):
     body = os.urandom(120 * MIB)
     s3.client().put_object(Bucket="models", Key="fills/a", Body=body)
     mount = modelfs.mount("fills=s3://models/fills", endpoint=s3.url, cache=small_disk / "cache")
     assert (mount / "fills" / "a").read_bytes() == body
-    assert mount.status()["cache"]["uncached_writes"] > 0
+    cache = mount.wait_idle()["cache"]
+    assert 0 < cache["allocated_bytes"] <= cache["limit_bytes"] <= 64 * MIB, "80 % of the disk is the default"
+    assert cache["evicted_bytes"] + cache["read_through_bytes"] > 0
+    mount.unmount()
+
+
+def test_a_disk_that_others_fill_costs_the_cache_not_the_bytes(modelfs, s3, small_disk):
+    body = os.urandom(40 * MIB)
+    s3.client().put_object(Bucket="models", Key="filled/a", Body=body)
+    mount = modelfs.mount("filled=s3://models/filled", endpoint=s3.url, cache=small_disk / "cache",
+                          arguments=["--cache-size", "1GiB", "--free-floor", "0"])
+    with open(small_disk / "ballast", "wb", buffering=0) as ballast, contextlib.suppress(OSError):
+        while ballast.write(bytes(MIB)):
+            pass
+    assert (mount / "filled" / "a").read_bytes() == body
+    cache = mount.wait_idle()["cache"]
+    assert cache["uncached_writes"] * MIB + cache["read_through_bytes"] > 0
+    assert cache["health"] == "degraded" and "space" in cache["health_reason"].lower(), cache["health_reason"]
+    (small_disk / "ballast").unlink()
+    wait_for(lambda: mount.status()["cache"]["health"] == "ok", "it notices that there is space again", 90)
+    drop_from_page_cache(mount / "filled" / "a")
+    assert (mount / "filled" / "a").read_bytes() == body
+    wait_for(lambda: mount.status()["cache"]["cached_bytes"] > 30 * MIB, "it keeps again what is read")
     mount.unmount()
 
 

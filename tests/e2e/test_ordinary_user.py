@@ -50,7 +50,7 @@ def test_a_user_mounts_reads_and_unmounts(user, folder):
     assert programs.check(as_user(user, "stat", "-c", "%u %a", mount / "data" / "a.bin")).stdout == f"{NOBODY.pw_uid} 444\n"
     with pytest.raises(PermissionError):  # not even for root, without allow_other
         os.listdir(mount.path)
-    assert mount.status()["cache"]["cached_bytes"] == 9 * MIB + 1
+    assert mount.wait_idle()["cache"]["cached_bytes"] == 9 * MIB + 1
     mount.unmount()
     assert not user.processes()
 

@@ -1,24 +1,15 @@
 """moto, another implementation of S3: listings, odd keys and pinned reads work there too."""
 
-import pathlib
-import sys
-
 import pytest
 
-from harness import programs, servers
+from harness import servers
 from harness.data import MIB
-from harness.waiting import wait_for
 
 
 @pytest.fixture(scope="module")
 def moto(scratch):
     (scratch / "moto").mkdir()
-    port = servers.free_port()
-    server = servers.Server([pathlib.Path(sys.executable).parent / "moto_server", "-H", "127.0.0.1", "-p", port],
-                            programs.clean_environment(scratch / "moto"), scratch / "moto" / "log")
-    wait_for(lambda: servers.answers(port) or not server.alive(), "moto listens")
-    assert server.alive(), server.output()
-    server.url = f"http://127.0.0.1:{port}"
+    server = servers.Moto(scratch / "moto")
     yield server
     server.stop()
 

@@ -17,13 +17,18 @@ def weights_folder():
     return pathlib.Path(spec.submodule_search_locations[0]) / "model"
 
 
+def tokens_of(folder, sentence):
+    """The numbers of the tokens of `sentence`."""
+    ids = tokenizers.Tokenizer.from_file(str(pathlib.Path(folder) / "tokenizer.json")).encode(sentence)
+    return [token for token, real in zip(ids.ids, ids.attention_mask) if real]
+
+
 def embed(folder, sentence):
     """The embedding of `sentence` by the model in `folder`, as sentence-transformers computes it."""
     folder = pathlib.Path(folder)
     config = json.loads((folder / "config.json").read_text())
     heads, layers, epsilon = config["num_attention_heads"], config["num_hidden_layers"], config["layer_norm_eps"]
-    ids = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json")).encode(sentence)
-    tokens = [token for token, real in zip(ids.ids, ids.attention_mask) if real]
+    tokens = tokens_of(folder, sentence)
 
     with safetensors.safe_open(str(folder / "model.safetensors"), framework="numpy") as tensors:
         weight = tensors.get_tensor

@@ -33,11 +33,12 @@ class Mount:
         return json.loads(programs.check(self.commands.run("status", "--json", self.path)).stdout)
 
     def wait_idle(self):
-        """Waits until nothing is being downloaded; returns the status of that moment."""
+        """Waits until nothing is being downloaded or on its way to the disk; returns the status of that moment."""
 
         def idle():
             status = self.status()
-            return status if status["cache"]["fetches_in_flight"] == 0 and quiet(status) else None
+            busy = status["cache"]["fetches_in_flight"] or status["cache"]["buffer_bytes"]
+            return status if not busy and quiet(status) else None
 
         last = [-1, 0]
 

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shutil
 import subprocess
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
@@ -14,6 +15,7 @@ MODELFS = BIN / "modelfs"
 ORIGIN = BIN / "modelfs-origin"
 READ_CHECKER = BIN / "read-checker"
 VERSITYGW = TOOLS / "bin" / "versitygw"
+NGINX = shutil.which("nginx") or TOOLS / "nginx" / "usr" / "sbin" / "nginx"  # as deploy/deps.sh looks for it
 
 # What the sanitizers of an instrumented build are told; see tests/run.sh.
 SANITIZERS = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS")
@@ -21,7 +23,8 @@ SANITIZERS = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS")
 
 def clean_environment(home, **variables):
     """An environment without a trace of the caller's AWS, proxy, certificate or locale settings."""
-    environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(home), "LANG": "C.UTF-8"}
+    environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(home), "LANG": "C.UTF-8",
+                   "AWS_EC2_METADATA_DISABLED": "true"}
     for name in SANITIZERS:
         if name in os.environ:
             environment[name] = f"{os.environ[name]}:log_path={home}/sanitizer"

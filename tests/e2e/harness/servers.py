@@ -1,15 +1,20 @@
 """The servers that the tests mount from, each on a free port of loopback."""
 
+import contextlib
 import http.client
 import http.server
+import json
 import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import threading
 import urllib.parse
+import urllib.request
 
 import boto3
 import botocore.config
@@ -38,13 +43,13 @@ def answers(port):
 
 
 class Server:
-    """A child process that listens; `stop` ends it."""
+    """A child process that listens; `stop` ends it and what it started."""
 
     def __init__(self, command, environment, log):
         self._log = open(log, "wb")
         self.log_path = pathlib.Path(log)
         self.process = subprocess.Popen([str(word) for word in command], env=environment, stdin=subprocess.DEVNULL,
-                                        stdout=self._log, stderr=subprocess.STDOUT)
+                                        stdout=self._log, stderr=subprocess.STDOUT, start_new_session=True)
 
     def output(self):
         return self.log_path.read_text(errors="replace")
@@ -60,6 +65,8 @@ class Server:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait(10)
+        with contextlib.suppress(ProcessLookupError):  # MLflow 2 leaves its gunicorn behind.
+            os.killpg(self.process.pid, signal.SIGKILL)
         self._log.close()
 
 
@@ -147,6 +154,54 @@ class Pages:
         self._server.server_close()
 
 
+class Moto(Server):
+    """moto: S3 and STS that let everybody in."""
+
+    def __init__(self, folder):
+        self.port = free_port()
+        super().__init__([pathlib.Path(sys.executable).parent / "moto_server", "-H", "127.0.0.1", "-p", self.port],
+                         programs.clean_environment(folder), pathlib.Path(folder) / "moto.log")
+        wait_for(lambda: answers(self.port) or not self.alive(), "moto listens")
+        assert self.alive(), self.output()
+        self.url = f"http://127.0.0.1:{self.port}"
+
+
+class Nginx(Server):
+    """nginx over the folder `root`, with listings; asks for a password where one is given."""
+
+    def __init__(self, folder, root, user=None, password=None):
+        folder = pathlib.Path(folder) / "nginx"
+        folder.mkdir(exist_ok=True)
+        self.port = free_port()
+        auth = ""
+        if user:
+            (folder / "users").write_text(f"{user}:{{PLAIN}}{password}\n")
+            auth = f"auth_basic models; auth_basic_user_file {folder}/users;"
+        temporary = " ".join(f"{what}_temp_path {folder}/{what};" for what in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        (folder / "conf").write_text(f"""daemon off; worker_processes 1; error_log stderr; {"user root;" if os.geteuid() == 0 else ""}
+pid {folder}/pid; events {{ worker_connections 512; }}
+http {{ access_log off; types {{}} default_type application/octet-stream; {temporary}
+  server {{ listen 127.0.0.1:{self.port}; {auth} location / {{ root {root}; autoindex on; }} }} }}
+""")
+        super().__init__([programs.NGINX, "-p", folder, "-c", folder / "conf", "-e", "stderr"], programs.clean_environment(folder),
+                         folder / "log")
+        wait_for(lambda: answers(self.port) or not self.alive(), "nginx listens")
+        assert self.alive(), self.output()
+        self.url = f"http://127.0.0.1:{self.port}"
+
+
+class PythonWeb(Server):
+    """Python's http.server over the folder `root`: it knows neither ranges nor ETags."""
+
+    def __init__(self, folder, root):
+        self.port = free_port()
+        super().__init__([sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "--directory", root, self.port],
+                         programs.clean_environment(folder), pathlib.Path(folder) / "python.log")
+        wait_for(lambda: answers(self.port) or not self.alive(), "http.server listens")
+        assert self.alive(), self.output()
+        self.url = f"http://127.0.0.1:{self.port}"
+
+
 class EmbeddedOrigin(Server):
     """modelfs-origin, the S3-compatible server of tests/support, over `root`."""
 
@@ -165,3 +220,13 @@ class EmbeddedOrigin(Server):
         answer = connection.getresponse()
         assert answer.status == 200, f"PUT {path}: {answer.status} {answer.read()}"
         connection.close()
+
+    def control(self, name, body=None):
+        """`GET` or, with a body, `POST /_origin/NAME`; returns the answer as JSON where it is."""
+        data = None if body is None else json.dumps(body).encode()
+        with urllib.request.urlopen(urllib.request.Request(f"{self.url}/_origin/{name}", data), timeout=60) as answer:
+            text = answer.read().decode()
+        return json.loads(text) if text.startswith(("{", "[")) else text
+
+    def stats(self):
+        return self.control("stats")

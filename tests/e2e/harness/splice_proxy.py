@@ -12,6 +12,7 @@ class SpliceProxy:
         self._upstream = port
         self._lock = threading.Lock()
         self._received = 0
+        self._hold_at = None
         self._flowing = threading.Event()
         self._flowing.set()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -31,7 +32,18 @@ class SpliceProxy:
         """From now on nothing passes; connections stay open."""
         self._flowing.clear()
 
+    def hold_after(self, size):
+        """Freezes by itself once the server has sent `size` more bytes: no byte behind them passes before thaw()."""
+        with self._lock:
+            self._hold_at = self._received + size
+
+    def held(self):
+        """Whether the bytes of hold_after() have been sent."""
+        return not self._flowing.is_set()
+
     def thaw(self):
+        with self._lock:
+            self._hold_at = None
         self._flowing.set()
 
     def close(self):
@@ -57,10 +69,9 @@ class SpliceProxy:
         reader, writer = os.pipe()
         try:
             while size := os.splice(source.fileno(), writer, 1 << 16):
-                self._flowing.wait()
                 if counted:
-                    with self._lock:
-                        self._received += size
+                    self._count(size)
+                self._flowing.wait()
                 while size:
                     size -= os.splice(reader, target.fileno(), size)
         except OSError:
@@ -73,3 +84,9 @@ class SpliceProxy:
                     side.shutdown(socket.SHUT_RDWR)
                 except OSError:
                     pass
+
+    def _count(self, size):
+        with self._lock:
+            self._received += size
+            if self._hold_at is not None and self._received > self._hold_at:
+                self._flowing.clear()
