@@ -8,7 +8,9 @@
 #     tidy                   clang 19: thread-safety analysis and clang-tidy; compiles nothing
 #     lint                   format, shell scripts, layering, file sizes, house rules
 #     bench                  the benchmarks; a table, and build/bench.json
-#     fault fuzz soak        not there yet
+#     fuzz                   the fuzz targets with clang 19, 60 s each, in build-fuzz/
+#     fault                  the batteries of tests/fault, on build/
+#     soak                   not there yet
 #
 # Every run ends with `N passed, N failed, N skipped` and fails when something failed.
 # MODELFS_JOBS sets the number of jobs (default: all cores).
@@ -18,8 +20,6 @@ cd "$(dirname "$0")/.."
 jobs=${MODELFS_JOBS:-$(nproc)}
 export MODELFS_TOOLS=${MODELFS_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/modelfs-tools}
 # Trees and clones share what they compiled: paths below this folder count as relative to it.
-export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
-# A clone in another folder finds what this one compiled.
 export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=true
 passed=0 failed=0 skipped=0
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/modelfs-tests-XXXXXX")
@@ -67,12 +67,12 @@ run_gtests() {
   done
 }
 
-# Runs the end-to-end suite on the programs of tree $1, with the wrapper that follows.
-run_e2e() {
-  local tree=$1 code=0 summary
-  shift
-  say "running tests/e2e on $tree/bin"
-  MODELFS_BIN_DIR=$PWD/$tree/bin "$@" "$MODELFS_TOOLS/venv/bin/python" -m pytest tests/e2e -q \
+# Runs the pytest suite tests/$2 on the programs of tree $1, with the wrapper that follows.
+run_pytest() {
+  local tree=$1 suite=tests/$2 code=0 summary
+  shift 2
+  say "running $suite on $tree/bin"
+  MODELFS_BIN_DIR=$PWD/$tree/bin "$@" "$MODELFS_TOOLS/venv/bin/python" -m pytest "$suite" -q \
     -p no:cacheprovider --tb=short --durations=10 2>&1 | tee "$scratch/pytest.log" || code=$?
   summary=$(grep -E ' in [0-9.]+s' "$scratch/pytest.log" | tail -n 1)
   if [ -z "$summary" ]; then
@@ -93,7 +93,8 @@ part_release() {
 
 part_unit() { deploy/deps.sh test && part_release && run_gtests build 'unit-*'; }
 part_contract() { deploy/deps.sh test && part_release && run_gtests build contract; }
-part_e2e() { deploy/deps.sh test && part_release && run_e2e build; }
+part_e2e() { deploy/deps.sh test && part_release && run_pytest build e2e; }
+part_fault() { deploy/deps.sh test && part_release && run_pytest build fault; }
 
 # Unit, contract and e2e in a tree of their own. $1: its name, $2: sanitizers. e2e reads fewer
 # random positions there: instrumented code is several times slower.
@@ -105,7 +106,7 @@ sanitized() {
   # Fixed addresses: the shadow memory of g++ 12's sanitizers collides with much randomisation.
   run_gtests "build-$1" 'unit-*' setarch -R
   run_gtests "build-$1" contract setarch -R
-  run_e2e "build-$1" setarch -R env MODELFS_READS="$reads" MODELFS_BIG_SIZE="$big" MODELFS_SANITIZER="$1"
+  run_pytest "build-$1" e2e setarch -R env MODELFS_READS="$reads" MODELFS_BIG_SIZE="$big" MODELFS_SANITIZER="$1"
 }
 
 part_asan() {
@@ -127,7 +128,7 @@ part_tidy() {
   # and -Werror makes each an error. Precompiled headers would have to be built first.
   say "configuring build-tidy"
   cmake -S . -B build-tidy -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_COMPILER=clang++-19 \
-    -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON -DCMAKE_EXPORT_COMPILE_COMMANDS=ON >"$scratch/cmake.log" \
+    -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON -DCMAKE_EXPORT_COMPILE_COMMANDS=ON -DMODELFS_FUZZ=ON >"$scratch/cmake.log" \
     || { cat "$scratch/cmake.log"; return 1; }
   mapfile -t files < <(git ls-files '*.cc')
   say "clang-tidy-19 on ${#files[@]} files"
@@ -147,9 +148,22 @@ part_lint() {
 
 part_bench() {
   deploy/deps.sh bench && part_release || return
+  say "the index, with ten million chunks"
+  if build/bin/index-bench >build/index-bench.json; then count 1 0 0; else count 0 1 0; fi
+  cat build/index-bench.json
   say "benchmarks: about ten minutes"
-  MODELFS_BIN_DIR=$PWD/build/bin "$MODELFS_TOOLS/venv/bin/python" tests/bench/bench.py --json build/bench.json || return
+  MODELFS_BIN_DIR=$PWD/build/bin "$MODELFS_TOOLS/venv/bin/python" tests/bench/bench.py --json build/bench.json --merge index=build/index-bench.json || return
   count 1 0 0
+}
+
+part_fuzz() {
+  deploy/deps.sh test || return
+  deploy/deps.sh lint || return
+  build build-fuzz -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_COMPILER=clang++-19 -DMODELFS_FUZZ=ON -DMODELFS_TESTS=OFF \
+    -DMODELFS_SANITIZE=address,undefined || return
+  say "running the fuzz targets, ${MODELFS_FUZZ_SECONDS:-60} s each"
+  python3 tests/fuzz/run.py build-fuzz | tee "$scratch/fuzz.log" || true
+  count "$(number_before passed "$(tail -n 1 "$scratch/fuzz.log")")" "$(number_before failed "$(tail -n 1 "$scratch/fuzz.log")")" 0
 }
 
 not_there() { echo "tests/run.sh: the part '$1' is not there yet" >&2; exit 2; }
@@ -158,12 +172,12 @@ parts=("$@")
 [ $# -gt 0 ] || parts=(unit contract e2e)
 for part in "${parts[@]}"; do
   case $part in
-    unit | contract | e2e | asan | tsan | tidy | lint | bench)
+    unit | contract | e2e | asan | tsan | tidy | lint | bench | fuzz | fault)
       say "part $part"
       # In this shell, so that counts add up; a failure of any step ends it and counts as one.
       if ! "part_$part"; then count 0 1 0; say "part $part: could not be run"; fi
       ;;
-    fault | fuzz | soak) not_there "$part" ;;
+    soak) not_there "$part" ;;
     *) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0" >&2; exit 2 ;;
   esac
 done

@@ -50,9 +50,9 @@ sleeps() {
   git ls-files 'tests/*.py' | matches '\bsleep\('
 }
 
-# CMake globs tests/unit/PROGRAM, tests/contract and tests/support; pytest collects test_*.py.
+# CMake globs tests/unit/PROGRAM, tests/contract, tests/fuzz and tests/support; pytest collects test_*.py.
 orphans() {
-  sources tests | grep '\.cc$' | grep -vE '^tests/(unit/(fetch|index|fs|support)|contract|support)/' || true
+  sources tests | grep '\.cc$' | grep -vE '^tests/(unit/(fetch|index|fs|support)|contract|support|bench|fuzz)/' || true
   git ls-files 'tests/*.py' | { xargs -r grep -lE '^ *def test_' || true; } | grep -vE '/test_[^/]*\.py$' || true
 }
 
