@@ -24,6 +24,7 @@ constexpr std::chrono::milliseconds kMountLimit{30'000};
 constexpr std::chrono::milliseconds kHangLimit{8'000};
 /// How long Stop waits for requests that origins still have in flight.
 constexpr std::chrono::milliseconds kLetGoLimit{2'000};
+constexpr std::chrono::milliseconds kHandOverLimit{20};  // Readers wait meanwhile.
 constexpr std::chrono::hours kForgetListings{24 * 30};
 
 std::unexpected<Error> Ending() { return Fail(Errc::kCancelled, "the daemon is ending"); }
@@ -130,8 +131,9 @@ Result<void> App::DoMount(const MountSpec& spec, SourcePolicy policy, std::uint6
       options_.broker->Send(NodesMessage{.session = id, .log = *std::move(copy)});
     }
   }
-  auto served =
-      Serve(spec, std::move(tree), {.session = id, .device = std::move(mounted->device)}, request);
+  auto served = Serve(
+      spec, std::move(tree),
+      {.session = id, .device = std::move(mounted->device), .minor = mounted->minor}, request);
   if (!served) options_.broker->Send(UnmountRequestMessage{id});
   return served;
 }
@@ -169,15 +171,31 @@ Tree::Options App::TreeOptions(const MountSpec& spec, std::vector<Tree::Source> 
           .reports = std::move(reports)};
 }
 
-Result<void> App::Serve(const MountSpec& spec, std::shared_ptr<Tree> tree, Handover handover,
+Result<void> App::Serve(const MountSpec& spec, const std::shared_ptr<Tree>& tree, Handover handover,
                         std::uint64_t request) {
   const SessionId id = handover.session;
   const bool resumed = !handover.init.empty();
+  auto record = handover.requests ? RequestRecord::Adopt(std::move(handover.requests))
+                                  : RequestRecord::Create();
+  if (!record) return std::unexpected(record.error());
+  if (auto copy = (*record)->Share()) {
+    options_.broker->Send(RequestsMessage{.session = id, .record = *std::move(copy)});
+  }
+  Served served{.spec = spec,
+                .tree = tree,
+                .session = nullptr,
+                .minor = handover.minor,
+                .record = *record,
+                .init = handover.init,
+                .device = Duplicate(handover.device.get())};
   auto session = Session::Start(std::move(handover.device), tree,
                                 {.read_timeout = spec.read_timeout,
                                  .saved_init = std::move(handover.init),
+                                 .record = *record,
+                                 .resend = options_.daemon.resend,
                                  .on_init =
-                                     [this, id](std::span<const std::byte> init) {
+                                     [&](std::span<const std::byte> init) {
+                                       served.init.assign(init.begin(), init.end());
                                        options_.broker->Send(SaveInitMessage{
                                            .session = id, .init = {init.begin(), init.end()}});
                                      },
@@ -186,8 +204,8 @@ Result<void> App::Serve(const MountSpec& spec, std::shared_ptr<Tree> tree, Hando
   bool gone = false;
   {
     MutexLock lock(mutex_);
-    mounts_.emplace(id,
-                    Served{.spec = spec, .tree = std::move(tree), .session = *std::move(session)});
+    served.session = *std::move(session);
+    mounts_.emplace(id, std::move(served));
     gone = gone_early_.erase(id) > 0;
   }
   options_.broker->Send(ReadyMessage{.request = request, .session = id});
@@ -219,12 +237,16 @@ void App::Remove(SessionId id) {
     old_trees_.push_back(served.tree);
   }
   spdlog::info("app.unmounted session={} mountpoint={}", id, served.spec.mountpoint);
-  LetGo(std::move(served));
+  LetGo(std::move(served), StopMode::kFinal);
   options_.broker->Send(SessionGoneMessage{id});
 }
 
-void App::LetGo(Served served) {
-  served.session->Stop();
+void App::LetGo(Served served, StopMode mode) {
+  if (mode == StopMode::kHandOver) {
+    served.session->Leave();
+  } else {
+    served.session->Stop();
+  }
   served.session.reset();
 }
 
@@ -236,6 +258,30 @@ std::vector<std::string> App::Mountpoints() const {
   return mountpoints;
 }
 
+KeptMounts App::Kept() const {
+  KeptMounts kept;
+  MutexLock lock(mutex_);
+  for (const auto& [id, served] : mounts_) {
+    KeptMount mount{.spec = served.spec,
+                    .minor = served.minor,
+                    .init = served.init,
+                    .device = Duplicate(served.device.get()),
+                    .nodes = {},
+                    .requests = {}};
+    if (const auto& nodes = served.tree->options().nodes; nodes && !nodes->broken()) {
+      if (auto copy = nodes->Share()) mount.nodes = *std::move(copy);
+    }
+    if (auto copy = served.record->Share()) mount.requests = *std::move(copy);
+    kept.emplace(id, std::move(mount));
+  }
+  return kept;
+}
+
+DaemonSpec App::daemon() const {
+  MutexLock lock(mutex_);
+  return daemon_;
+}
+
 void App::BeginStop() {
   stopping_.request_stop();
   options_.broker->Close();
@@ -243,7 +289,7 @@ void App::BeginStop() {
   opened_changed_.NotifyAll();
 }
 
-bool App::Stop() {
+bool App::Stop(StopMode mode) {
   BeginStop();
   {
     MutexLock lock(mutex_);
@@ -263,13 +309,14 @@ bool App::Stop() {
   }
   for (auto& [id, served] : mounts) {
     trees.push_back(served.tree);
-    LetGo(std::move(served));
+    LetGo(std::move(served), mode);
   }
   mounts.clear();
   report_pool_.reset();  // There is no session any more that could ask.
   if (!fetch_) return true;
   // Listings in flight may hold a tree, and it the cache, until their origin gives up.
-  const auto until = std::chrono::steady_clock::now() + kLetGoLimit;
+  const auto limit = mode == StopMode::kHandOver ? kHandOverLimit : kLetGoLimit;
+  const auto until = std::chrono::steady_clock::now() + limit;
   const auto held = [&] {
     return std::ranges::any_of(trees, [](const auto& tree) { return !tree.expired(); });
   };

@@ -23,6 +23,7 @@
 #include "fs/daemon/broker_client.h"
 #include "fs/daemon/config_watcher.h"
 #include "fs/daemon/jobs.h"
+#include "fs/daemon/kept_mount.h"
 #include "fs/daemon/owner_lock.h"
 #include "fs/http/http_server.h"
 #include "fs/http/mlflow_webhook.h"
@@ -37,6 +38,12 @@ namespace modelfs::fs {
 enum class SourcePolicy : std::uint8_t {
   kMustAnswer,  ///< A new mount: a typing error should not become a mount.
   kMayBeDown,   ///< A mount that was there before: the cache still serves.
+};
+
+/// What becomes of requests that wait when a worker ends.
+enum class StopMode : std::uint8_t {
+  kFinal,     ///< They are answered with an error.
+  kHandOver,  ///< They are left to a successor.
 };
 
 /// Everything that a worker process is made of, wired: cache, origins, mounts, control socket. The
@@ -73,6 +80,8 @@ class App final : public DaemonApi {
     std::vector<std::byte> init;  ///< FUSE_INIT to replay.
     Fd device;                    ///< A copy of its /dev/fuse.
     Fd nodes;                     ///< NodeLog: what the node ids that the kernel holds mean.
+    Fd requests;                  ///< RequestRecord: what was not answered; none: a new one.
+    unsigned minor = 0;           ///< Names its connection.
   };
   /// Goes on with a mount that another process has served. Asks no source: readers wait.
   /// Errors: kInvalid, kCorrupt (the log of node ids), kCancelled, those of Session::Start.
@@ -83,6 +92,10 @@ class App final : public DaemonApi {
   /// Lets go of a mount that is gone and tells the supervisor.
   void Remove(SessionId id) EXCLUDES(mutex_);
   std::vector<std::string> Mountpoints() const EXCLUDES(mutex_);
+  /// What another supervisor has to know of all mounts, with copies of their descriptors.
+  KeptMounts Kept() const EXCLUDES(mutex_);
+  DaemonSpec daemon() const EXCLUDES(mutex_);
+  const OwnerLock& lock() const { return *options_.lock; }
   /// Reads every configuration again, soon.
   void ReloadConfig();
 
@@ -91,10 +104,11 @@ class App final : public DaemonApi {
   /// Ends jobs, control socket, sessions and the cache, in this order; idempotent. False: something
   /// is still held by a request that an origin has not given up, or the cache is still being
   /// opened, so that the process has to end without destroying it. Nothing is lost.
-  bool Stop();
+  bool Stop(StopMode mode = StopMode::kFinal);
 
   nlohmann::json Status() override;
   Result<void> AddMount(const MountSpec& spec) override;
+  Result<void> Upgrade(const std::string& program) override;
   Result<std::uint64_t> StartJob(JobKind kind, const std::vector<std::string>& paths) override;
   Result<nlohmann::json> Job(std::uint64_t id) override;
 
@@ -102,7 +116,11 @@ class App final : public DaemonApi {
   struct Served {
     MountSpec spec;
     std::shared_ptr<Tree> tree;
-    std::shared_ptr<Session> session;         ///< Null until it has started.
+    std::shared_ptr<Session> session;  ///< Null until it has started.
+    unsigned minor = 0;
+    std::shared_ptr<RequestRecord> record;
+    std::vector<std::byte> init;              ///< FUSE_INIT, for another supervisor.
+    Fd device;                                ///< A copy, likewise.
     std::string config_problem;               ///< Why the last change of the file was not taken.
     std::vector<std::string> restart_needed;  ///< Settings that were changed and wait for one.
   };
@@ -123,7 +141,7 @@ class App final : public DaemonApi {
       EXCLUDES(mutex_);
   Tree::Options TreeOptions(const MountSpec& spec, std::vector<Tree::Source> sources,
                             std::shared_ptr<NodeLog> nodes);
-  Result<void> Serve(const MountSpec& spec, std::shared_ptr<Tree> tree, Handover handover,
+  Result<void> Serve(const MountSpec& spec, const std::shared_ptr<Tree>& tree, Handover handover,
                      std::uint64_t request) EXCLUDES(mutex_);
   Result<Tree::Source> MakeSource(const SourceSpec& source);
   Result<std::vector<Tree::Source>> MakeSources(const MountSpec& spec);
@@ -131,7 +149,7 @@ class App final : public DaemonApi {
   /// all when it is empty.
   nlohmann::json DescribeSelf(const std::string& mountpoint) EXCLUDES(mutex_);
   Result<std::vector<JobTarget>> Resolve(const std::vector<std::string>& paths) const;
-  void LetGo(Served served);
+  static void LetGo(Served served, StopMode mode);
 
   // Reloading, on the thread `config`.
   void Reload(SessionId id) EXCLUDES(mutex_);

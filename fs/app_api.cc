@@ -1,7 +1,10 @@
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "fs/app.h"
@@ -12,6 +15,9 @@
 
 namespace modelfs::fs {
 namespace {
+
+/// The new program is tried and loads; the old worker is told to retire at the end of that.
+constexpr std::chrono::milliseconds kUpgradeLimit{20'000};
 
 /// The part of `path` below `mountpoint`; nullopt when it is not below it.
 std::optional<std::string> PathBelow(std::string_view path, std::string_view mountpoint) {
@@ -26,8 +32,8 @@ std::optional<std::string> PathBelow(std::string_view path, std::string_view mou
 /// The one state of health, in words; empty: all is well.
 std::string ProblemOf(const index::CacheStats& stats, bool supervised) {
   if (!supervised) {
-    return "the supervisor is gone: mounts are served, but nothing restarts this process and no "
-           "mount can be added";
+    return "the supervisor is gone: mounts are served, but nothing restarts this process; 'modelfs "
+           "mount' with the same cache, there or elsewhere, gives it another";
   }
   if (stats.health != index::Health::kOk) {
     return fmt::format("reading through without caching: {}", stats.health_reason);
@@ -65,6 +71,13 @@ Result<std::vector<JobTarget>> App::Resolve(const std::vector<std::string>& path
     targets.push_back({.tree = nearest->tree, .path = std::move(below)});
   }
   return targets;
+}
+
+Result<void> App::Upgrade(const std::string& program) {
+  Fd file(::open(program.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return FailErrno(errno, fmt::format("upgrade: open {}", program));
+  spdlog::info("app.upgrade program={}", program);
+  return options_.broker->RequestUpgrade(std::move(file), kUpgradeLimit);
 }
 
 Result<std::uint64_t> App::StartJob(JobKind kind, const std::vector<std::string>& paths) {
@@ -113,7 +126,7 @@ nlohmann::json App::DescribeSelf(const std::string& mountpoint) {
   const std::chrono::duration<double> uptime = std::chrono::steady_clock::now() - started_;
   return {{"version", MODELFS_VERSION},
           {"pid", ::getpid()},
-          {"supervisor_pid", supervised ? ::getppid() : 0},
+          {"supervisor_pid", options_.broker->supervisor_pid()},
           {"uptime_seconds", uptime.count()},
           {"healthy", problem.empty()},
           {"problem", problem},

@@ -36,7 +36,7 @@ constexpr std::array<std::pair<const char*, const char*>, 7> kMountFields{{
     {"alias_poll_ms", "timeouts.alias_poll"},
     {"warm_promotions", "promotion.warm"},
 }};
-constexpr std::array<std::pair<const char*, const char*>, 8> kDaemonFields{{
+constexpr std::array<std::pair<const char*, const char*>, 10> kDaemonFields{{
     {"cache_directory", "cache"},
     {"index_directory", "index"},
     {"chunk_size_bytes", "chunk_size"},
@@ -45,6 +45,8 @@ constexpr std::array<std::pair<const char*, const char*>, 8> kDaemonFields{{
     {"http", "http"},
     {"http_token_file", "http_token_file"},
     {"webhook_secret_file", "webhook_secret_file"},
+    {"hold", "hold"},
+    {"resend", "resend"},
 }};
 
 std::vector<std::string> Differences(const nlohmann::json& running, const nlohmann::json& wanted,

@@ -169,6 +169,8 @@ Result<Settings> MergeSettings(const Settings& flags, const std::optional<stdfs:
   Overlay(flags.http, merged.http);
   Overlay(flags.http_token_file, merged.http_token_file);
   Overlay(flags.webhook_secret_file, merged.webhook_secret_file);
+  Overlay(flags.hold, merged.hold);
+  Overlay(flags.resend, merged.resend);
   Overlay(flags.alias_poll, merged.alias_poll);
   Overlay(flags.promotion_warm, merged.promotion_warm);
   merged.sources.insert(merged.sources.end(), flags.sources.begin(), flags.sources.end());
@@ -201,6 +203,8 @@ Result<DaemonSpec> ResolveDaemon(const Settings& settings, const Environment& en
   if (settings.webhook_secret_file) {
     spec.webhook_secret_file = absolute(*settings.webhook_secret_file);
   }
+  if (settings.hold) spec.hold = absolute(*settings.hold);
+  spec.resend = settings.resend.value_or(spec.resend);
   auto socket = ControlSocketPath(spec.cache_directory, env);
   if (!socket) return std::unexpected(socket.error());
   spec.control_socket = *socket;

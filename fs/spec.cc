@@ -273,6 +273,8 @@ json ToJson(const DaemonSpec& spec) {
           {"http_token_file", spec.http_token_file},
           {"webhook_secret_file", spec.webhook_secret_file},
           {"log_level", spec.log_level},
+          {"hold", spec.hold},
+          {"resend", spec.resend},
           {"control_socket", spec.control_socket}};
 }
 
@@ -321,6 +323,8 @@ Result<DaemonSpec> DaemonSpecFromJson(const json& object) {
   fields.Read("http_token_file", spec.http_token_file, Presence::kOptional);
   fields.Read("webhook_secret_file", spec.webhook_secret_file, Presence::kOptional);
   fields.Read("log_level", spec.log_level, Presence::kOptional);
+  fields.Read("hold", spec.hold, Presence::kOptional);
+  fields.Read("resend", spec.resend);
   fields.Read("control_socket", spec.control_socket, Presence::kRequired);
   if (const auto& error = fields.error()) return std::unexpected(*error);
   return spec;

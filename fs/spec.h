@@ -82,6 +82,8 @@ struct DaemonSpec {
   std::string http_token_file;                    ///< Absolute; empty: none.
   std::string webhook_secret_file;                ///< Absolute; empty: no webhook is taken.
   std::string log_level = "info";
+  std::string hold;    ///< Absolute path of the socket of a MountHolder; empty: none.
+  bool resend = true;  ///< Ask the kernel for unanswered requests where it can send them again.
   std::string control_socket;  ///< Path of the unix socket, derived from the cache directory.
 };
 

@@ -35,9 +35,13 @@ constexpr std::array kCommands = {
     CommandEntry{"unpin", "Let them be evicted again", &DefineUnpin},
     CommandEntry{"evict", "Remove cached bytes below paths", &DefineEvict},
     CommandEntry{"verify", "Check cached bytes against their checksums", &DefineVerify},
+    CommandEntry{"upgrade", "Hand live mounts over to this program", &DefineUpgrade},
+    CommandEntry{"hold", "Keep mounts alive while the container that serves them is replaced",
+                 &DefineHold},
     CommandEntry{"doctor", "Find out what would not work here, and how to mend it", &DefineDoctor},
     CommandEntry{"version", "Print the version", &DefineVersion},
     CommandEntry{"worker", "", &DefineWorker, true},
+    CommandEntry{"supervise", "", &DefineSupervise, true},
 };
 
 constexpr const char* kAbout =

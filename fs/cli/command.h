@@ -41,8 +41,11 @@ CommandBody DefinePin(CLI::App& command);
 CommandBody DefineUnpin(CLI::App& command);
 CommandBody DefineEvict(CLI::App& command);
 CommandBody DefineDoctor(CLI::App& command);
+CommandBody DefineUpgrade(CLI::App& command);
+CommandBody DefineHold(CLI::App& command);
 CommandBody DefineVersion(CLI::App& command);
 CommandBody DefineWorker(CLI::App& command);
+CommandBody DefineSupervise(CLI::App& command);
 
 /// `text` with control characters as '?': names come from servers, and this goes to a terminal.
 std::string Printable(std::string text);

@@ -118,6 +118,12 @@ Result<std::string> LogLevel(std::string_view text) {
   return OneOf(text, kLevels);
 }
 
+Result<bool> Resend(std::string_view text) {
+  if (text == "auto") return true;
+  if (text == "off") return false;
+  return Bad(fmt::format("'{}' is not one of auto, off", text));
+}
+
 Result<std::string> PromotionWarm(std::string_view text) {
   static constexpr std::array<std::string_view, 3> kModes{"off", "profile", "full"};
   return OneOf(text, kModes);
@@ -183,6 +189,13 @@ constexpr std::array kSettingKeys = {
     SettingKey<S>{"webhook_secret_file", "--webhook-secret-file", Type::kText, "FILE",
                   "The secret of MLflow's webhook, for POST /webhooks/mlflow of --http",
                   Set<Text, &S::webhook_secret_file, S>},
+    SettingKey<S>{"hold", "--hold", Type::kText, "SOCKET",
+                  "Of 'modelfs hold' in another container: mounts outlive this one",
+                  Set<Text, &S::hold, S>},
+    SettingKey<S>{"resend", "--resend", Type::kText, "auto|off",
+                  "Whether the kernel is asked for what a dead worker did not answer; off, or "
+                  "before Linux 6.9: our own record of it is used [auto]",
+                  Set<Resend, &S::resend, S>},
     SettingKey<S>{"timeouts.alias_poll", "--alias-poll", Type::kText, "TIME",
                   "How often the aliases of a registry are asked, +- 20 %; 0: never [30s]",
                   Set<ParseDuration, &S::alias_poll, S>},

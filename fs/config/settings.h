@@ -48,6 +48,8 @@ struct Settings {
   std::optional<std::string> http;
   std::optional<std::string> http_token_file;
   std::optional<std::string> webhook_secret_file;
+  std::optional<std::string> hold;
+  std::optional<bool> resend;
   std::vector<SourceSettings> sources;
 
   // Checked, but nothing acts on them in this version: LoadConfig says so in a note.

@@ -34,7 +34,7 @@ class Reader {
     Settings settings;
     if (auto ok = ReadTable(root, "", settings); !ok) return std::unexpected(ok.error());
     for (auto* path : {&settings.cache, &settings.index, &settings.shared_cache,
-                       &settings.http_token_file, &settings.webhook_secret_file}) {
+                       &settings.http_token_file, &settings.webhook_secret_file, &settings.hold}) {
       if (*path) *path = Absolute(**path);
     }
     for (auto& source : settings.sources) {

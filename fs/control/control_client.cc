@@ -92,6 +92,13 @@ Result<void> ControlClient::AddMount(const MountSpec& spec) {
   return {};
 }
 
+Result<void> ControlClient::Upgrade(const std::string& program) {
+  auto answer =
+      Call("POST", "/api/v1/upgrade", Dump({{"program", program}}), options_.mount_timeout);
+  if (!answer) return std::unexpected(std::move(answer.error()));
+  return {};
+}
+
 Result<std::uint64_t> ControlClient::StartJob(JobKind kind, const std::vector<std::string>& paths) {
   // A path that is no UTF-8 cannot travel in JSON; say so instead of asking for another one.
   for (const auto& p : paths) {

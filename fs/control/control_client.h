@@ -31,6 +31,8 @@ class ControlClient {
   /// The object of README.md, "Status".
   Result<nlohmann::json> Status();
   Result<void> AddMount(const MountSpec& spec);
+  /// Returns when the daemon's worker makes room for that of `program`.
+  Result<void> Upgrade(const std::string& program);
   /// The number of the job that was started.
   Result<std::uint64_t> StartJob(JobKind kind, const std::vector<std::string>& paths);
   /// The object of README.md, "Jobs".

@@ -75,6 +75,7 @@ class Router {
       return OnlyGet(method, [&] { return Job(path.substr(kJobs.size())); });
     }
     if (path == "/api/v1/mounts") return OnlyPost(method, [&] { return AddMount(body); });
+    if (path == "/api/v1/upgrade") return OnlyPost(method, [&] { return Upgrade(body); });
     if (path.starts_with(kApi)) {
       const auto kind = std::ranges::find(kJobKinds, path.substr(kApi.size()),
                                           &std::pair<JobKind, std::string_view>::second);
@@ -117,6 +118,19 @@ class Router {
     if (!spec) return Failure(spec.error());
     auto added = api_.AddMount(*spec);
     return added ? Answer{201, "{}"} : Failure(added.error());
+  }
+
+  Answer Upgrade(std::string_view body) {
+    const json parsed = json::parse(body, nullptr, false);
+    const std::string program = parsed.is_object() ? parsed.value("program", json()).is_string()
+                                                         ? parsed["program"].get<std::string>()
+                                                         : ""
+                                                   : "";
+    if (!program.starts_with('/')) {
+      return Failure(Error{Errc::kInvalid, "the body must be {\"program\": \"/absolute/path\"}"});
+    }
+    auto upgraded = api_.Upgrade(program);
+    return upgraded ? Answer{200, "{}"} : Failure(upgraded.error());
   }
 
   Answer StartJob(JobKind kind, std::string_view body) {

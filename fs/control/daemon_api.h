@@ -23,6 +23,11 @@ class DaemonApi {
   /// Adds a mount to this daemon; returns when it answers.
   virtual Result<void> AddMount(const MountSpec& spec) = 0;
 
+  /// Hands all mounts over to `program` (absolute path of an executable); returns when its worker
+  /// is there and this one retires, so that the next call meets that one.
+  /// Errors: kInvalid (it cannot go on from here), kTransient (something else is going on), kIo.
+  virtual Result<void> Upgrade(const std::string& program) = 0;
+
   /// Starts a job and returns its number at once. `paths` are absolute paths below mounts of this
   /// daemon; for kVerify, none means everything in the cache.
   /// Errors: kNotFound, kInvalid (not below one of our mounts), naming the path.

@@ -18,6 +18,8 @@ int DescriptorOf(const BrokerMessage& message) {
   if (const auto* start = std::get_if<StartMessage>(&message)) return start->lock.get();
   if (const auto* mounted = std::get_if<MountedMessage>(&message)) return mounted->device.get();
   if (const auto* nodes = std::get_if<NodesMessage>(&message)) return nodes->log.get();
+  if (const auto* requests = std::get_if<RequestsMessage>(&message)) return requests->record.get();
+  if (const auto* upgrade = std::get_if<UpgradeMessage>(&message)) return upgrade->program.get();
   if (const auto* resume = std::get_if<ResumeMountMessage>(&message)) return resume->device.get();
   return -1;
 }

@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <utility>
+
 namespace modelfs::fs {
 
-Result<MountedMessage> BrokerClient::RequestMount(const MountSpec& spec,
-                                                  std::chrono::milliseconds deadline) {
+template <class Make>
+BrokerClient::Answer BrokerClient::Ask(Make make, const std::string& wish,
+                                       std::chrono::milliseconds deadline) {
   const auto until = std::chrono::steady_clock::now() + deadline;
   std::uint64_t request = 0;
   {
@@ -14,7 +17,7 @@ Result<MountedMessage> BrokerClient::RequestMount(const MountSpec& spec,
     request = next_request_++;
     waiting_.emplace(request, std::nullopt);
   }
-  auto sent = channel_.Send(MountRequestMessage{.request = request, .mount = spec});
+  auto sent = Channel()->Send(make(request));
   MutexLock lock(mutex_);
   const auto waiting = waiting_.find(request);
   bool in_time = true;
@@ -26,23 +29,69 @@ Result<MountedMessage> BrokerClient::RequestMount(const MountSpec& spec,
   if (answer) return *std::move(answer);
   if (closed_) return Fail(Errc::kCancelled, "the daemon is ending");
   if (!sent || !connected_) {
-    return Fail(Errc::kIo, fmt::format("mount {}: the supervisor of this daemon died, so it can "
-                                       "mount nothing new: unmount what it has, then mount again",
-                                       spec.mountpoint));
+    return Fail(Errc::kIo,
+                fmt::format("{}: the supervisor of this daemon has died: 'modelfs mount' "
+                            "with the same cache gives it another",
+                            wish));
   }
-  return Fail(Errc::kTimeout, fmt::format("mount {}: the supervisor did not answer within {} s",
-                                          spec.mountpoint, deadline.count() / 1000));
+  return Fail(Errc::kTimeout, fmt::format("{}: the supervisor did not answer within {} s", wish,
+                                          deadline.count() / 1000));
+}
+
+Result<MountedMessage> BrokerClient::RequestMount(const MountSpec& spec,
+                                                  std::chrono::milliseconds deadline) {
+  return Ask(
+      [&](std::uint64_t request) { return MountRequestMessage{.request = request, .mount = spec}; },
+      fmt::format("mount {}", spec.mountpoint), deadline);
+}
+
+Result<void> BrokerClient::RequestUpgrade(Fd program, std::chrono::milliseconds deadline) {
+  auto answer = Ask(
+      [&](std::uint64_t request) {
+        MutexLock lock(mutex_);
+        upgrade_ = request;
+        return UpgradeMessage{.request = request, .program = std::move(program)};
+      },
+      "upgrade", deadline);
+  if (!answer) return std::unexpected(std::move(answer.error()));
+  return {};
+}
+
+void BrokerClient::NoteRetirement() {
+  std::uint64_t request = 0;
+  {
+    MutexLock lock(mutex_);
+    request = std::exchange(upgrade_, 0);
+  }
+  if (request != 0) Resolve(request, MountedMessage{.request = request, .device = {}});
+}
+
+void BrokerClient::Reconnect(BrokerChannel channel) {
+  MutexLock lock(mutex_);
+  channel_ = std::make_shared<const BrokerChannel>(std::move(channel));
+  supervisor_ = 0;  // It will say.
+  connected_ = true;
+}
+
+void BrokerClient::SetSupervisor(pid_t pid) {
+  MutexLock lock(mutex_);
+  supervisor_ = pid;
+}
+
+std::shared_ptr<const BrokerChannel> BrokerClient::Channel() const {
+  MutexLock lock(mutex_);
+  return channel_;
 }
 
 void BrokerClient::Send(const BrokerMessage& message) {
   if (!connected()) return;
-  if (auto sent = channel_.Send(message); !sent) {
+  if (auto sent = Channel()->Send(message); !sent) {
     spdlog::error("worker.broker_send_failed error=\"{}\"", sent.error().what);
   }
 }
 
 std::optional<BrokerMessage> BrokerClient::Next() {
-  auto message = channel_.Receive();
+  auto message = Channel()->Receive();
   if (!message && message.error().code == Errc::kInvalid) {
     spdlog::error("worker.bad_broker_message error=\"{}\"", message.error().what);
     return std::nullopt;
@@ -91,6 +140,11 @@ void BrokerClient::Close() {
 bool BrokerClient::connected() const {
   MutexLock lock(mutex_);
   return connected_;
+}
+
+pid_t BrokerClient::supervisor_pid() const {
+  MutexLock lock(mutex_);
+  return connected_ ? supervisor_ : 0;
 }
 
 }  // namespace modelfs::fs

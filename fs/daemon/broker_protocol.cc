@@ -5,48 +5,23 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "fetch/base/hex.h"
+
 namespace modelfs::fs {
 namespace {
 
 using nlohmann::json;
 
 constexpr std::array<std::string_view, std::variant_size_v<BrokerMessage>> kTypeNames{
-    "start",        "add_mount", "mount_request", "mounted",
-    "save_init",    "ready",     "failed",        "unmount_request",
-    "session_gone", "shutdown",  "bye",           "nodes",
-    "resume_mount", "ping",      "pong",          "spec"};
+    "start",  "add_mount", "mount_request",   "mounted",      "save_init",
+    "ready",  "failed",    "unmount_request", "session_gone", "shutdown",
+    "bye",    "nodes",     "resume_mount",    "ping",         "pong",
+    "spec",   "requests",  "upgrade",         "retire",       "hold",
+    "adopted"};
 
 constexpr std::array kErrorCodes{Errc::kNotFound, Errc::kDenied,   Errc::kInvalid, Errc::kTransient,
                                  Errc::kTimeout,  Errc::kChanged,  Errc::kCorrupt, Errc::kNoSpace,
                                  Errc::kIo,       Errc::kCancelled};
-
-std::string ToHex(std::span<const std::byte> bytes) {
-  std::string text;
-  text.reserve(bytes.size() * 2);
-  for (const std::byte byte : bytes) {
-    fmt::format_to(std::back_inserter(text), "{:02x}", static_cast<unsigned>(byte));
-  }
-  return text;
-}
-
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return -1;
-}
-
-std::optional<std::vector<std::byte>> FromHex(std::string_view text) {
-  if (text.size() % 2 != 0) return std::nullopt;
-  std::vector<std::byte> bytes;
-  bytes.reserve(text.size() / 2);
-  for (std::size_t i = 0; i < text.size(); i += 2) {
-    const int high = HexDigit(text[i]);
-    const int low = HexDigit(text[i + 1]);
-    if (high < 0 || low < 0) return std::nullopt;
-    bytes.push_back(static_cast<std::byte>(high * 16 + low));
-  }
-  return bytes;
-}
 
 // One function per message writes its fields; the header is written by the caller.
 void Write(json& out, const StartMessage& m) { out["daemon"] = ToJson(m.daemon); }
@@ -62,6 +37,7 @@ void Write(json& out, const MountRequestMessage& m) {
 void Write(json& out, const MountedMessage& m) {
   out["request"] = m.request;
   out["session"] = m.session;
+  out["minor"] = m.minor;
 }
 void Write(json& out, const SaveInitMessage& m) {
   out["session"] = m.session;
@@ -88,7 +64,13 @@ void Write(json& out, const ResumeMountMessage& m) {
   out["session"] = m.session;
   out["mount"] = ToJson(m.mount);
   out["init"] = ToHex(m.init);
+  out["minor"] = m.minor;
 }
+void Write(json& out, const RequestsMessage& m) { out["session"] = m.session; }
+void Write(json& out, const UpgradeMessage& m) { out["request"] = m.request; }
+void Write(json&, const RetireMessage&) {}
+void Write(json& out, const AdoptedMessage& m) { out["pid"] = m.pid; }
+void Write(json& out, const HoldMessage& m) { out["cache_directory"] = m.cache_directory; }
 void Write(json& out, const PingMessage& m) { out["number"] = m.number; }
 void Write(json& out, const PongMessage& m) { out["number"] = m.number; }
 void Write(json&, const ShutdownMessage&) {}
@@ -179,7 +161,8 @@ std::optional<BrokerMessage> ReadFields(std::string_view type, Reader& in) {
   if (type == "mounted") {
     return MountedMessage{.request = in.Number("request"),
                           .session = in.Number("session"),
-                          .device = in.Descriptor()};
+                          .device = in.Descriptor(),
+                          .minor = static_cast<unsigned>(in.Number("minor"))};
   }
   if (type == "save_init") {
     return SaveInitMessage{.session = in.Number("session"), .init = in.Bytes("init")};
@@ -205,8 +188,18 @@ std::optional<BrokerMessage> ReadFields(std::string_view type, Reader& in) {
                               .session = in.Number("session"),
                               .mount = in.Object("mount", &MountSpecFromJson),
                               .init = in.Bytes("init"),
-                              .device = in.Descriptor()};
+                              .device = in.Descriptor(),
+                              .minor = static_cast<unsigned>(in.Number("minor"))};
   }
+  if (type == "requests") {
+    return RequestsMessage{.session = in.Number("session"), .record = in.Descriptor()};
+  }
+  if (type == "upgrade") {
+    return UpgradeMessage{.request = in.Number("request"), .program = in.Descriptor()};
+  }
+  if (type == "retire") return RetireMessage{};
+  if (type == "adopted") return AdoptedMessage{in.Number("pid")};
+  if (type == "hold") return HoldMessage{in.Text("cache_directory")};
   if (type == "ping") return PingMessage{in.Number("number")};
   if (type == "pong") return PongMessage{in.Number("number")};
   if (type == "shutdown") return ShutdownMessage{};

@@ -42,6 +42,7 @@ struct MountedMessage {  ///< S: the descriptor is a copy of the mount's /dev/fu
   std::uint64_t request = 0;
   SessionId session = 0;
   Fd device;
+  unsigned minor = 0;  ///< Names the connection; see MountEntry.
 };
 struct SaveInitMessage {  ///< W: the kernel's FUSE_INIT, to be kept for a successor.
   SessionId session = 0;
@@ -53,6 +54,11 @@ struct NodesMessage {
   SessionId session = 0;
   Fd log;
 };
+/// Both, as `nodes`: which requests were read and not answered yet (RequestRecord).
+struct RequestsMessage {
+  SessionId session = 0;
+  Fd record;
+};
 struct SpecMessage {  ///< W: what a mount is made of from now on, for a successor.
   SessionId session = 0;
   MountSpec mount;
@@ -63,6 +69,7 @@ struct ResumeMountMessage {   ///< S: go on with this mount. W answers with read
   MountSpec mount;
   std::vector<std::byte> init;  ///< FUSE_INIT as the kernel sent it.
   Fd device;                    ///< A copy of the mount's /dev/fuse.
+  unsigned minor = 0;           ///< Names the connection; see MountEntry.
 };
 struct ReadyMessage {         ///< W: the mount answers.
   std::uint64_t request = 0;  ///< Of add_mount; 0: the mount was asked for over the control socket.
@@ -84,6 +91,19 @@ struct PingMessage {  ///< S: are you alive? W answers with pong once its sessio
 struct PongMessage {  ///< W: the answer to the ping with this number.
   std::uint64_t number = 0;
 };
+struct UpgradeMessage {       ///< W: go on as another program. S answers with retire or failed.
+  std::uint64_t request = 0;  ///< Repeated in `failed`; not 0.
+  Fd program;                 ///< An executable file.
+};
+struct AdoptedMessage {  ///< S: the first message of a supervisor that came later.
+  std::uint64_t pid = 0;
+};
+struct RetireMessage {};  ///< S: a successor waits; end, and leave it what was not answered.
+/// A supervisor to whoever keeps mounts for it (MountHolder): from now on these of this cache
+/// directory are mine. Answered with nodes, requests and resume_mount of each, then ready.
+struct HoldMessage {
+  std::string cache_directory;
+};
 struct ShutdownMessage {};  ///< S: end in good order, then say bye.
 struct ByeMessage {};       ///< W: all is closed; the process ends now.
 
@@ -91,7 +111,8 @@ using BrokerMessage =
     std::variant<StartMessage, AddMountMessage, MountRequestMessage, MountedMessage,
                  SaveInitMessage, ReadyMessage, FailedMessage, UnmountRequestMessage,
                  SessionGoneMessage, ShutdownMessage, ByeMessage, NodesMessage, ResumeMountMessage,
-                 PingMessage, PongMessage, SpecMessage>;
+                 PingMessage, PongMessage, SpecMessage, RequestsMessage, UpgradeMessage,
+                 RetireMessage, HoldMessage, AdoptedMessage>;
 
 /// The message as JSON text, without its descriptor.
 std::string EncodeBrokerMessage(const BrokerMessage& message);

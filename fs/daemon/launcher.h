@@ -15,6 +15,10 @@ enum class LaunchMode : std::uint8_t {
 /// Errors: what the user should read, one line, naming what was tried, on what, and what to do.
 Result<void> LaunchMount(const DaemonSpec& daemon, const MountSpec& mount, LaunchMode mode);
 
+/// The body of the hidden command `modelfs supervise`: goes on as the supervisor that this process
+/// was before it became this program. Returns the process's exit code.
+int ContinueSupervisor(int state_fd);
+
 /// The body of the hidden command `modelfs worker`: speaks the broker protocol on descriptor
 /// `broker_fd` until told to end. Returns the process's exit code.
 int RunWorker(int broker_fd);

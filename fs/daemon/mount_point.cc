@@ -113,4 +113,10 @@ Result<void> CheckMountPoint(const std::string& resolved, const MountTable& tabl
   return CheckEmpty(resolved);
 }
 
+Result<void> CheckMountPoint(const std::string& resolved) {
+  const auto table = MountTable::Read();
+  if (!table) return std::unexpected(table.error());
+  return CheckMountPoint(resolved, *table);
+}
+
 }  // namespace modelfs::fs

@@ -27,5 +27,7 @@ MountHealth ProbeMount(const std::string& resolved);
 /// Errors: one line for people; kNotFound (missing), kInvalid (no directory, not empty, already
 /// mounted), kDenied, kIo. Requires: one thread.
 Result<void> CheckMountPoint(const std::string& resolved, const MountTable& table);
+/// The same, with the mount table as it is now.
+Result<void> CheckMountPoint(const std::string& resolved);
 
 }  // namespace modelfs::fs

@@ -12,15 +12,15 @@ namespace modelfs::fs {
 ///
 /// Workers that die before they serve are given up after five in a row, each start four times later
 /// than the one before: whatever ends them will not go away. One that served is replaced at once,
-/// and later and later (up to a second) when that happens often, but never given up: its readers
-/// wait, and giving up would fail them.
+/// and later and later (up to a quarter of a second) when that happens often, but never given up:
+/// its readers wait, and giving up would fail them.
 class RestartPolicy {
  public:
   using Clock = std::chrono::steady_clock;
   using Delay = std::chrono::milliseconds;
   static constexpr std::size_t kMaxBarren = 5;
   static constexpr std::chrono::seconds kWindow{10};  ///< Deaths within it are "often".
-  static constexpr Delay kLongest{1'000};
+  static constexpr Delay kLongest{250};
 
   explicit RestartPolicy(Delay first_delay) : first_delay_(first_delay) {}
 

@@ -20,14 +20,6 @@ namespace {
 
 constexpr std::chrono::milliseconds kDrainRetry{100};
 
-std::string DescribeEnd(int status) {
-  if (WIFEXITED(status)) return fmt::format("exited with code {}", WEXITSTATUS(status));
-  return fmt::format("was killed by signal {} ({})", WTERMSIG(status),
-                     ::sigdescr_np(WTERMSIG(status)));
-}
-
-Fd Duplicate(int fd) { return Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 3)); }
-
 }  // namespace
 
 constexpr bool Supervisor::MayMove(Phase from, Phase to) {
@@ -56,13 +48,44 @@ int Supervisor::Run() {
     AnswerStarter(FailErrno(errno, "signalfd"));
     return 1;
   }
-  pending_.emplace(next_request_++, options_.first);
-  StartWorker();
+  Begin();
   while (phase_ != Phase::kEnded) {
     WaitForEvents();
     OnTimers();
   }
   return exit_code_;
+}
+
+/// Goes on with what there is already, or starts from nothing.
+void Supervisor::Begin() {
+  mounts_ = std::move(options_.kept);
+  next_session_ = options_.next_session;
+  next_request_ = options_.next_request;
+  holder_ = std::exchange(options_.holder, std::nullopt);
+  if (!mounts_.empty()) Move(Phase::kServing);
+  if (options_.first) {
+    first_request_ = next_request_++;
+    pending_.emplace(first_request_, *std::move(options_.first));
+  }
+  if (!options_.worker) {
+    StartWorker();
+  } else {
+    worker_.emplace(*std::exchange(options_.worker, std::nullopt));
+    channel_open_ = true;
+    restarts_.OnServing();
+    last_pong_ = Clock::now();
+    next_ping_ = last_pong_;
+    if (worker_->ended) {
+      SendToWorker(AdoptedMessage{static_cast<std::uint64_t>(::getpid())});
+    }
+    spdlog::info("supervisor.goes_on worker={} mounts={}", worker_->pid, mounts_.size());
+    for (const auto& [request, mount] : pending_) {
+      SendToWorker(AddMountMessage{.request = request, .mount = mount, .again = false});
+    }
+    OnChildEnded();  // It may have ended while nobody looked.
+  }
+  for (const auto& [id, mount] : mounts_) KeepAtHolder(id);
+  if (options_.upgrade_request != 0 && worker_) StartSuccessor();
 }
 
 bool Supervisor::TakeSignals() {
@@ -75,49 +98,32 @@ bool Supervisor::TakeSignals() {
   return static_cast<bool>(signals_);
 }
 
-void Supervisor::StartWorker() {
-  restart_at_.reset();
-  auto worker = options_.spawn();
-  if (!worker) {
-    AnswerStarter(std::unexpected(worker.error()));
-    spdlog::error("supervisor.no_worker error=\"{}\"", worker.error().what);
-    return End(1);
-  }
-  worker_.emplace(*std::move(worker));
-  channel_open_ = true;
-  bye_ = false;
-  pings_ = 0;
-  last_pong_ = Clock::now();
-  next_ping_ = last_pong_ + options_.ping;
-  spdlog::info("supervisor.worker_started pid={} cache={}", worker_->pid,
-               options_.daemon.cache_directory);
-  SendToWorker(StartMessage{.daemon = options_.daemon, .lock = Duplicate(options_.lock.fd())});
-  // First, so that readers of these wait no longer than they must.
-  for (auto& [id, mount] : mounts_) AskToResume(id, mount);
-  for (const auto& [request, mount] : pending_) {
-    SendToWorker(
-        AddMountMessage{.request = request, .mount = mount, .again = phase_ != Phase::kStarting});
-  }
-}
-
 void Supervisor::WaitForEvents() {
   auto until = Clock::now() + std::chrono::hours(1);
   for (const auto& when : {restart_at_, drain_until_, stop_until_}) {
     if (when) until = std::min(until, *when);
   }
   if (phase_ == Phase::kDraining) until = std::min(until, Clock::now() + kDrainRetry);
-  if (worker_) until = std::min(until, next_ping_);
+  if (worker_ && !retiring_) until = std::min(until, next_ping_);
+  if (retire_until_) until = std::min(until, *retire_until_);
+  if (!options_.daemon.hold.empty() && !holder_) until = std::min(until, meet_holder_at_);
   const auto wait = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now());
 
   const bool has_starter = phase_ == Phase::kStarting && options_.starter >= 0;
-  std::array<pollfd, 3> fds{
+  std::array<pollfd, 6> fds{
       pollfd{signals_.get(), POLLIN, 0},
       pollfd{worker_ && channel_open_ ? worker_->channel.fd() : -1, POLLIN, 0},
-      pollfd{has_starter ? options_.starter : -1, 0, 0}};
+      pollfd{has_starter ? options_.starter : -1, 0, 0},
+      pollfd{successor_ ? successor_->channel.fd() : -1, POLLIN, 0},
+      pollfd{worker_ && worker_->ended ? worker_->ended.get() : -1, POLLIN, 0},
+      pollfd{holder_ ? holder_->fd() : -1, 0, 0}};
   const int timeout = static_cast<int>(std::max<std::int64_t>(0, wait.count()));
   if (::poll(fds.data(), fds.size(), timeout) <= 0) return;
   if (fds[1].revents != 0) ReadMessages();
   if (fds[0].revents != 0) ReadSignals();
+  if (fds[3].revents != 0 && successor_) ReadSuccessor();
+  if (fds[4].revents != 0) OnChildEnded();
+  if (fds[5].revents != 0) holder_.reset();
   if (fds[2].revents != 0 && phase_ == Phase::kStarting) {
     spdlog::info("supervisor.start_abandoned");
     OnTermination();
@@ -139,147 +145,13 @@ void Supervisor::ReadSignals() {
   }
 }
 
-/// Everything that has arrived, without waiting.
-void Supervisor::ReadMessages() {
-  while (worker_ && channel_open_) {
-    pollfd wait{worker_->channel.fd(), POLLIN, 0};
-    if (::poll(&wait, 1, 0) <= 0) return;
-    auto message = worker_->channel.Receive();
-    if (!message) {
-      spdlog::error("supervisor.bad_message error=\"{}\"", message.error().what);
-      channel_open_ = message.error().code == Errc::kInvalid;
-      continue;
-    }
-    std::optional<BrokerMessage>& received = *message;
-    if (!received) {
-      channel_open_ = false;
-      return;
-    }
-    std::visit([this](auto& m) { On(m); }, *received);
-  }
-}
-
-void Supervisor::On(MountRequestMessage& message) {
-  const auto refuse = [&](Error error) {
-    SendToWorker(FailedMessage{.request = message.request, .error = std::move(error)});
-  };
-  if (phase_ != Phase::kStarting && phase_ != Phase::kServing) {
-    return refuse({Errc::kCancelled, "the daemon is ending"});
-  }
-  auto mounted = options_.mounter->Mount(message.mount);
-  if (!mounted) return refuse(std::move(mounted.error()));
-  const SessionId id = next_session_++;
-  spdlog::info("supervisor.mounted session={} mountpoint={} connection={}", id,
-               message.mount.mountpoint, mounted->minor);
-  Fd copy = Duplicate(mounted->device.get());
-  mounts_.emplace(id, KeptMount{.spec = std::move(message.mount),
-                                .minor = mounted->minor,
-                                .init = {},
-                                .device = std::move(mounted->device)});
-  SendToWorker(
-      MountedMessage{.request = message.request, .session = id, .device = std::move(copy)});
-}
-
-void Supervisor::On(SaveInitMessage& message) {
-  const auto found = mounts_.find(message.session);
-  if (found != mounts_.end()) found->second.init = std::move(message.init);
-}
-
-void Supervisor::On(NodesMessage& message) {
-  const auto found = mounts_.find(message.session);
-  if (found != mounts_.end()) found->second.nodes = std::move(message.log);
-}
-
-void Supervisor::On(SpecMessage& message) {
-  const auto found = mounts_.find(message.session);
-  if (found == mounts_.end()) return;
-  // Where it is mounted is ours to say.
-  message.mount.mountpoint = found->second.spec.mountpoint;
-  found->second.spec = std::move(message.mount);
-}
-
-void Supervisor::On(PongMessage& message) {
-  if (message.number == pings_) last_pong_ = Clock::now();
-}
-
-void Supervisor::On(ReadyMessage& message) {
-  pending_.erase(message.request);
-  const auto found = mounts_.find(message.session);
-  if (found == mounts_.end()) return;
-  KeptMount& mount = found->second;
-  mount.resuming = 0;
-  NoteServing();
-  if (auto done = options_.mounter->SetReadAhead(mount.minor); !done) {
-    spdlog::info("supervisor.read_ahead_unchanged mountpoint={} reason=\"{}\"",
-                 mount.spec.mountpoint, done.error().what);
-  }
-  spdlog::info("supervisor.ready session={} mountpoint={}", message.session, mount.spec.mountpoint);
-  AnswerStarter({});
-}
-
-void Supervisor::On(FailedMessage& message) {
-  if (phase_ == Phase::kStarting) {
-    AnswerStarter(std::unexpected(message.error));
-    exit_code_ = 1;
-  } else {
-    spdlog::error("supervisor.request_failed request={} error=\"{}\"", message.request,
-                  message.error.what);
-  }
-  pending_.erase(message.request);
-  if (message.request == 0) pending_.clear();
-  const auto resumed = std::ranges::find_if(mounts_, [&](const auto& entry) {
-    return message.request != 0 && entry.second.resuming == message.request;
-  });
-  if (resumed != mounts_.end()) Renew(resumed);
-  StopIfIdle();
-}
-
-void Supervisor::On(UnmountRequestMessage& message) {
-  const auto found = mounts_.find(message.session);
-  if (found == mounts_.end()) return;
-  Detach(found->first, found->second);
-  Discard(found);
-}
-
-void Supervisor::On(SessionGoneMessage& message) {
-  const auto found = mounts_.find(message.session);
-  if (found == mounts_.end()) return;
-  spdlog::info("supervisor.unmounted session={} mountpoint={}", found->first,
-               found->second.spec.mountpoint);
-  // An aborted connection is gone too, but leaves its mount point behind.
-  Detach(found->first, found->second);
-  Discard(found);
-}
-
-void Supervisor::On(ByeMessage&) { bye_ = true; }
-
-template <class Unexpected>
-void Supervisor::On(Unexpected&) {
-  spdlog::error("supervisor.unexpected_message");
-}
-
-/// Asks the worker whether it lives, and ends one that has not said so for too long.
-void Supervisor::WatchWorker(Clock::time_point now) {
-  if (!worker_ || phase_ == Phase::kStopping || phase_ == Phase::kEnded) return;
-  if (now - last_pong_ >= options_.watchdog) {
-    spdlog::error("supervisor.worker_hangs pid={} silent_ms={}: killed", worker_->pid,
-                  std::chrono::duration_cast<std::chrono::milliseconds>(now - last_pong_).count());
-    last_pong_ = now;
-    ::kill(worker_->pid, SIGKILL);
-    return;
-  }
-  if (now < next_ping_) return;
-  next_ping_ = now + options_.ping;
-  // One at a time, so that a worker that does not read is not drowned.
-  if (pings_ == 0 || last_pong_ >= last_ping_) {
-    last_ping_ = now;
-    SendToWorker(PingMessage{++pings_});
-  }
-}
-
 void Supervisor::OnTimers() {
   const auto now = Clock::now();
   WatchWorker(now);
+  MeetHolder(now);
+  if (retire_until_ && now >= *retire_until_ && successor_ && !retiring_) {
+    DropSuccessor("the new worker was not ready in time");
+  }
   if (restart_at_ && now >= *restart_at_) StartWorker();
   if (phase_ == Phase::kDraining) {
     const bool last = !drain_until_ || now >= *drain_until_;
@@ -306,58 +178,18 @@ void Supervisor::OnTermination() {
   Move(Phase::kDraining);
 }
 
-void Supervisor::OnChildEnded() {
-  int status = 0;
-  if (!worker_ || ::waitpid(worker_->pid, &status, WNOHANG) != worker_->pid) return;
-  const std::string how = DescribeEnd(status);
-  ReadMessages();  // It may have said why.
-  if (phase_ == Phase::kEnded) return;
-  channel_open_ = false;
-  const bool in_order = bye_ && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-  spdlog::log(in_order ? spdlog::level::info : spdlog::level::err,
-              "supervisor.worker_ended pid={} how=\"{}\"", worker_->pid, how);
-  worker_.reset();
-  if (phase_ == Phase::kStopping) return End(in_order ? exit_code_ : 1);
-  OnWorkerDeath(how);
-}
-
-void Supervisor::OnWorkerDeath(const std::string& how) {
-  AnswerStarter(
-      Fail(Errc::kIo, fmt::format("the worker process {} before the mount answered", how)));
-  const bool wanted = phase_ == Phase::kServing;
-  const auto delay = wanted ? restarts_.OnDeath(Clock::now()) : std::nullopt;
-  for (auto mount = mounts_.begin(); mount != mounts_.end();) {
-    const auto next = std::next(mount);
-    mount->second.resuming = 0;
-    if (!delay || !MayResume(mount->second)) Renew(mount);
-    mount = next;
-  }
-  if (!wanted || (pending_.empty() && mounts_.empty())) return End(1);
-  if (!delay) {
-    spdlog::error("supervisor.gave_up deaths={}: all mounts are detached",
-                  RestartPolicy::kMaxBarren);
-    return End(1);
-  }
-  spdlog::warn("supervisor.restart delay_ms={} kept={} afresh={}", delay->count(), mounts_.size(),
-               pending_.size());
-  restart_at_ = Clock::now() + *delay;
+/// The first mount answers, and all that were kept.
+void Supervisor::AnswerIfDone() {
+  if (first_request_ != 0 && pending_.contains(first_request_)) return;
+  if (AnyResuming()) return;
+  AnswerStarter({});
 }
 
 void Supervisor::AnswerStarter(Result<void> result) {
+  first_request_ = 0;
   if (phase_ == Phase::kStarting && result) Move(Phase::kServing);
   if (const auto answer = std::exchange(options_.on_first_mount, nullptr)) {
     answer(std::move(result));
-  }
-}
-
-void Supervisor::SendToWorker(const BrokerMessage& message) {
-  if (!worker_ || !channel_open_) return;
-  auto sent = worker_->channel.Send(message);
-  if (!sent && sent.error().code != Errc::kIo) {  // kIo: it has ended, and SIGCHLD tells.
-    // A worker that does not listen is as good as dead.
-    spdlog::error("supervisor.send_failed error=\"{}\": worker {} is killed", sent.error().what,
-                  worker_->pid);
-    ::kill(worker_->pid, SIGKILL);
   }
 }
 
@@ -374,6 +206,8 @@ void Supervisor::Stop() {
 }
 
 void Supervisor::End(int exit_code) {
+  if (successor_) DropSuccessor("the daemon ends");
+  for (const auto& [id, mount] : mounts_) ForgetAtHolder(id);
   mounts_.clear();
   exit_code_ = exit_code;
   Move(Phase::kEnded);

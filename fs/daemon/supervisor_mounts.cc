@@ -1,5 +1,4 @@
 // What a supervisor does with the mounts that it keeps: hand over, renew, unmount, abort.
-#include <fcntl.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
 #include <sys/wait.h>
@@ -14,27 +13,22 @@ namespace modelfs::fs {
 namespace {
 
 constexpr std::chrono::milliseconds kKillWait{2'000};
-
-Fd Duplicate(int fd) { return Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 3)); }
+constexpr std::chrono::milliseconds kMeetHolder{2'000};
 
 }  // namespace
 
-bool Supervisor::MayResume(const KeptMount& mount) const {
-  return !mount.detached && !mount.init.empty() && mount.nodes;
-}
-
 void Supervisor::AskToResume(SessionId id, KeptMount& mount) {
   mount.resuming = next_request_++;
-  SendToWorker(NodesMessage{.session = id, .log = Duplicate(mount.nodes.get())});
-  SendToWorker(ResumeMountMessage{.request = mount.resuming,
-                                  .session = id,
-                                  .mount = mount.spec,
-                                  .init = mount.init,
-                                  .device = Duplicate(mount.device.get())});
+  if (!worker_ || !channel_open_) return;
+  NoteSent(SendKept(worker_->channel, id, mount, mount.resuming));
+}
+
+bool Supervisor::AnyResuming() const {
+  return std::ranges::any_of(mounts_, [](const auto& entry) { return entry.second.resuming != 0; });
 }
 
 /// Nobody can go on with this mount: its readers get an error, and the place a mount of its own.
-void Supervisor::Renew(Mounts::iterator mount) {
+void Supervisor::Renew(KeptMounts::iterator mount) {
   auto& [id, kept] = *mount;
   Detach(id, kept);
   Abort(id, kept);
@@ -45,13 +39,12 @@ void Supervisor::Renew(Mounts::iterator mount) {
     }
     pending_.emplace(request, std::move(kept.spec));
   }
+  ForgetAtHolder(id);
   mounts_.erase(mount);
 }
 
 void Supervisor::NoteServing() {
-  const bool all =
-      std::ranges::none_of(mounts_, [](const auto& entry) { return entry.second.resuming != 0; });
-  if (all) restarts_.OnServing();
+  if (!AnyResuming()) restarts_.OnServing();
 }
 
 void Supervisor::UnmountAll(UnmountMode mode) {
@@ -89,9 +82,37 @@ void Supervisor::Abort(SessionId id, const KeptMount& mount) {
   }
 }
 
-void Supervisor::Discard(Mounts::iterator mount) {
+void Supervisor::Discard(KeptMounts::iterator mount) {
+  ForgetAtHolder(mount->first);
   mounts_.erase(mount);
   StopIfIdle();
+}
+
+/// Looks for the holder that there should be, every other second, and gives it all mounts.
+void Supervisor::MeetHolder(Clock::time_point now) {
+  if (options_.daemon.hold.empty() || holder_ || now < meet_holder_at_) return;
+  auto met = HolderLink::Connect(options_.daemon.hold, options_.daemon.cache_directory);
+  if (!met) {
+    spdlog::warn("supervisor.no_holder error=\"{}\"", met.error().what);
+    meet_holder_at_ = now + kMeetHolder;
+    return;
+  }
+  holder_.emplace(std::move(met->link));
+  spdlog::info("supervisor.holder_met socket={}", options_.daemon.hold);
+  for (const auto& [id, mount] : mounts_) KeepAtHolder(id);
+}
+
+void Supervisor::KeepAtHolder(SessionId id) {
+  const auto found = mounts_.find(id);
+  if (!holder_ || found == mounts_.end() || !MayResume(found->second)) return;
+  if (auto kept = holder_->Keep(id, found->second); !kept) {
+    spdlog::warn("supervisor.holder_lost error=\"{}\"", kept.error().what);
+    holder_.reset();
+  }
+}
+
+void Supervisor::ForgetAtHolder(SessionId id) {
+  if (holder_ && !holder_->Forget(id)) holder_.reset();
 }
 
 /// Nothing may hang after this, at the price of errors at readers.

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "fetch/base/thread.h"
+#include "fs/daemon/adoption.h"
 #include "fs/daemon/launcher.h"
 #include "fs/daemon/log.h"
 #include "fs/daemon/mount_table.h"
@@ -48,7 +49,14 @@ int Worker::Run() {
 
 bool Worker::Start() {
   std::optional<BrokerMessage> first;
-  while (!first && broker_.connected()) first = broker_.Next();
+  while (!first && broker_.connected()) {
+    first = broker_.Next();
+    // A successor is asked whether it is there while its predecessor still serves.
+    if (const auto* ping = first ? std::get_if<PingMessage>(&*first) : nullptr) {
+      broker_.Send(PongMessage{ping->number});
+      first.reset();
+    }
+  }
   auto* start = first ? std::get_if<StartMessage>(&*first) : nullptr;
   if (start == nullptr || !signals_ || !wake_) {
     spdlog::error("worker.not_started");
@@ -86,8 +94,9 @@ bool Worker::Start() {
 
 void Worker::Serve() {
   while (!ending_) {
-    std::array<pollfd, 3> fds{pollfd{alone_ ? -1 : broker_.fd(), POLLIN, 0},
-                              pollfd{signals_.get(), POLLIN, 0}, pollfd{wake_.get(), POLLIN, 0}};
+    std::array<pollfd, 4> fds{pollfd{alone_ ? -1 : broker_.fd(), POLLIN, 0},
+                              pollfd{signals_.get(), POLLIN, 0}, pollfd{wake_.get(), POLLIN, 0},
+                              pollfd{adopters_ ? adopters_.get() : -1, POLLIN, 0}};
     if (::poll(fds.data(), fds.size(), -1) < 0 && errno != EINTR) {
       spdlog::error("worker.poll_failed errno={}", errno);
       return;
@@ -95,6 +104,7 @@ void Worker::Serve() {
     if (fds[0].revents != 0) OnMessage();
     if (fds[1].revents != 0) OnSignals();
     if (fds[2].revents != 0) OnWake();
+    if (fds[3].revents != 0) OnAdopter();
   }
 }
 
@@ -109,10 +119,21 @@ void Worker::OnMessage() {
   } else if (auto* nodes = std::get_if<NodesMessage>(&*message)) {
     MutexLock lock(mutex_);
     nodes_[nodes->session] = std::move(nodes->log);
+  } else if (auto* requests = std::get_if<RequestsMessage>(&*message)) {
+    MutexLock lock(mutex_);
+    requests_[requests->session] = std::move(requests->record);
   } else if (const auto* ping = std::get_if<PingMessage>(&*message)) {
     // Not answered by a worker whose sessions hang: another one will do better.
     if (!app_->Hangs()) broker_.Send(PongMessage{ping->number});
   } else if (std::holds_alternative<ShutdownMessage>(*message)) {
+    ending_ = true;
+  } else if (const auto* adopted = std::get_if<AdoptedMessage>(&*message)) {
+    broker_.SetSupervisor(static_cast<pid_t>(adopted->pid));
+    spdlog::info("worker.adopted supervisor={}", adopted->pid);
+  } else if (std::holds_alternative<RetireMessage>(*message)) {
+    spdlog::info("worker.retires");
+    broker_.NoteRetirement();
+    stop_mode_ = StopMode::kHandOver;
     ending_ = true;
   } else {
     spdlog::error("worker.unexpected_message type={}", BrokerTypeName(*message));
@@ -163,6 +184,35 @@ void Worker::OnSupervisorGone() {
   spdlog::error("worker.supervisor_died: serving on, unprotected");
   alone_ = true;
   EndIfAlone();
+  if (ending_) return;
+  const std::string path = AdoptionPath(app_->daemon().control_socket);
+  auto listener = ListenForPackets(path);
+  if (listener) {
+    adopters_ = *std::move(listener);
+  } else {
+    spdlog::error("worker.not_adoptable error=\"{}\"", listener.error().what);
+  }
+}
+
+/// Somebody wants to be our supervisor.
+void Worker::OnAdopter() {
+  auto peer = AcceptPackets(adopters_);
+  if (!peer) return;
+  BrokerChannel channel(std::move(peer->socket));
+  auto offered = OfferState(channel, app_->daemon(), Duplicate(app_->lock().fd()), app_->Kept());
+  if (!offered) {
+    spdlog::error("worker.not_adopted error=\"{}\"", offered.error().what);
+    return;
+  }
+  broker_.Reconnect(std::move(channel));
+  alone_ = false;
+  StopListening();
+}
+
+void Worker::StopListening() {
+  if (!adopters_) return;
+  adopters_.Reset();
+  ::unlink(AdoptionPath(app_->daemon().control_socket).c_str());
 }
 
 void Worker::EndIfAlone() {
@@ -209,21 +259,27 @@ Result<void> Worker::Do(const AddMountMessage& wish) {
 
 Result<void> Worker::Do(ResumeMountMessage& wish) {
   Fd nodes;
+  Fd requests;
   {
     MutexLock lock(mutex_);
     nodes = std::move(nodes_[wish.session]);
     nodes_.erase(wish.session);
+    requests = std::move(requests_[wish.session]);
+    requests_.erase(wish.session);
   }
   return app_->Resume(wish.mount,
                       {.session = wish.session,
                        .init = std::move(wish.init),
                        .device = std::move(wish.device),
-                       .nodes = std::move(nodes)},
+                       .nodes = std::move(nodes),
+                       .requests = std::move(requests),
+                       .minor = wish.minor},
                       wish.request);
 }
 
 int Worker::End() {
   spdlog::info("worker.ending");
+  StopListening();
   app_->BeginStop();
   {
     MutexLock lock(mutex_);
@@ -231,7 +287,7 @@ int Worker::End() {
     wanted_changed_.NotifyOne();
   }
   mounting_.join();
-  const bool clean = app_->Stop();
+  const bool clean = app_->Stop(stop_mode_);
   broker_.Send(ByeMessage{});
   spdlog::info("worker.end clean={}", clean);
   // What an origin still holds, or is being opened, would be destroyed under it by a return.

@@ -17,7 +17,8 @@ namespace modelfs::fs {
 
 /// The big half of a daemon: receives the supervisor's wishes and signals, and owns the App.
 ///
-/// When its supervisor dies it serves on, and ends by itself with its last mount.
+/// When its supervisor dies it serves on and waits for another one (fs/daemon/adoption.h), and ends
+/// by itself with its last mount.
 /// Threads: the caller's is the event loop; `mount` works off add_mount and resume_mount messages,
 /// which wait.
 class Worker {
@@ -36,6 +37,8 @@ class Worker {
   void OnSignals();
   void OnWake();
   void OnSupervisorGone();
+  void OnAdopter();
+  void StopListening();
   void DetachMounts();
   void EndIfAlone();
   template <class Wish>
@@ -51,13 +54,16 @@ class Worker {
   bool ending_ = false;
   int exit_code_ = 0;
   bool alone_ = false;  ///< The supervisor is gone.
+  Fd adopters_;         ///< Where another one may come.
+  StopMode stop_mode_ = StopMode::kFinal;
   std::unique_ptr<App> app_;
   Mutex mutex_;
   CondVar wanted_changed_;
   std::deque<SessionId> gone_ GUARDED_BY(mutex_);
   std::optional<Error> unusable_ GUARDED_BY(mutex_);
   std::deque<std::variant<AddMountMessage, ResumeMountMessage>> wanted_ GUARDED_BY(mutex_);
-  std::map<SessionId, Fd> nodes_ GUARDED_BY(mutex_);  ///< Of mounts in wanted_.
+  std::map<SessionId, Fd> nodes_ GUARDED_BY(mutex_);     ///< Of mounts in wanted_.
+  std::map<SessionId, Fd> requests_ GUARDED_BY(mutex_);  ///< Likewise.
   bool no_more_ GUARDED_BY(mutex_) = false;
   std::jthread mounting_;
 };

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "fetch/base/error.h"
+#include "fetch/base/handle.h"
 #include "fs/daemon/broker_protocol.h"
 
 namespace modelfs::fs {
@@ -14,6 +15,7 @@ namespace modelfs::fs {
 struct WorkerProcess {
   pid_t pid = 0;
   BrokerChannel channel;
+  Fd ended = {};  ///< A pidfd, where it is no child of ours; none: it is, and SIGCHLD tells.
 };
 
 /// Starts this program's hidden command `worker` in a child, with stdio and one end of a new

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 
 #include "fs/session/fuse_api.h"
 
@@ -15,7 +16,9 @@ Device::Device(int fd) : fd_(fd), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) 
   fcntl(fd_, F_SETFL, fcntl(fd_, F_GETFL) | O_NONBLOCK);
 }
 
-ssize_t Device::ReadNow(void* buffer, std::size_t size) const { return read(fd_, buffer, size); }
+ssize_t Device::ReadNow(void* buffer, std::size_t size) const {
+  return record_ ? record_->Read(fd_, buffer, size) : read(fd_, buffer, size);
+}
 
 ssize_t Device::Read(void* buffer, std::size_t size) {
   for (;;) {
@@ -37,7 +40,16 @@ ssize_t Device::Write(const iovec* parts, int count) {
     for (int i = 0; i < count; ++i) total += static_cast<ssize_t>(parts[i].iov_len);
     return total;
   }
-  return writev(fd_, parts, count);
+  const ssize_t written = writev(fd_, parts, count);
+  // ENOENT: it was interrupted, or answered by a predecessor that did not live to say so.
+  if (record_ && (written >= 0 || errno == ENOENT)) {
+    const int error_number = errno;
+    FuseOutHeader header;
+    std::memcpy(&header, parts[0].iov_base, sizeof header);
+    if (header.unique != 0) record_->OnAnswered(header.unique);
+    errno = error_number;
+  }
+  return written;
 }
 
 void Device::AskToResend() {

@@ -3,8 +3,11 @@
 #include <sys/uio.h>
 
 #include <atomic>
+#include <memory>
+#include <utility>
 
 #include "fetch/base/handle.h"
+#include "fs/session/request_record.h"
 
 namespace modelfs::fs {
 
@@ -25,12 +28,16 @@ class Device {
   /// Asks the kernel to send again what was read but never answered (Linux 6.9+; ignored before).
   void AskToResend();
 
+  /// From now on requests are remembered there until they are answered. Before the first thread.
+  void UseRecord(std::shared_ptr<RequestRecord> record) { record_ = std::move(record); }
+
   void SwallowWrites(bool swallow) { swallow_ = swallow; }
   void Stop();
   bool stopped() const { return stopped_; }
 
  private:
   const int fd_;
+  std::shared_ptr<RequestRecord> record_;
   Fd wake_;
   std::atomic<bool> stopped_ = false;
   std::atomic<bool> swallow_ = false;

@@ -5,6 +5,7 @@
 #define FUSE_USE_VERSION 312
 #include <fuse_lowlevel.h>
 
+#include <cstddef>
 #include <cstdint>
 
 namespace modelfs::fs {
@@ -12,6 +13,9 @@ namespace modelfs::fs {
 // From the kernel's include/uapi/linux/fuse.h; Debian 12's copy lacks the newer ones.
 inline constexpr std::int32_t kFuseNotifyResend = 7;  ///< Linux 6.9+.
 inline constexpr std::uint32_t kFuseInitOpcode = 26;
+
+/// The largest request where pages have 4 KiB: FUSE_MAX_MAX_PAGES and a header.
+inline constexpr std::size_t kMaxFuseMessageBytes = (256u << 12) + 4096;
 
 /// struct fuse_in_header: starts every request.
 struct FuseInHeader {

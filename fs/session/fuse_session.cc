@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -15,8 +16,12 @@ namespace modelfs::fs {
 namespace {
 
 constexpr std::chrono::milliseconds kTickPeriod{500};
-/// The largest request: FUSE_MAX_MAX_PAGES of 4 KiB and a header, as libfuse sizes its own.
-constexpr std::size_t kMessageBytes = (256u << 12) + 4096;
+constexpr std::size_t kTouchedBytes = 16384;
+
+/// As libfuse sizes its own buffers: the kernel refuses to write into smaller ones.
+std::size_t MessageBytes() {
+  return 256 * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)) + 4096;
+}
 
 ssize_t ReadHook(int, void* buffer, std::size_t size, void* operations) noexcept {
   return static_cast<Operations*>(operations)->device().Read(buffer, size);
@@ -85,8 +90,12 @@ Result<void> FuseSession::Begin(Fd device) {
 }
 
 Result<void> FuseSession::Handshake() {
-  std::vector<std::byte> message(kMessageBytes);
+  std::vector<std::byte> message(MessageBytes());
   if (!options_.saved_init.empty()) {
+    if (UsesRecord(options_.saved_init)) {
+      TakeOver();
+      return {};
+    }
     core_->device->AskToResend();
     const ssize_t got = core_->device->ReadNow(message.data(), message.size());
     message.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
@@ -97,8 +106,28 @@ Result<void> FuseSession::Handshake() {
   message.resize(static_cast<std::size_t>(got));
   if (!IsInit(message)) return Fail(Errc::kInvalid, "the kernel's first request is no FUSE_INIT");
   if (options_.on_init) options_.on_init(message);
+  if (UsesRecord(message)) core_->device->UseRecord(options_.record);
   Process(message);
+  if (options_.record) options_.record->SetGreeted();
   return {};
+}
+
+bool FuseSession::UsesRecord(std::span<const std::byte> init) const {
+  // Its landings are of that size; larger pages come with kernels that send again.
+  return options_.record && MessageBytes() == kMaxFuseMessageBytes &&
+         (!options_.resend || !KernelResends(init));
+}
+
+/// A successor answers what its predecessor had read, by the record.
+void FuseSession::TakeOver() {
+  core_->device->UseRecord(options_.record);
+  const auto unanswered = options_.record->Unanswered();
+  core_->device->SwallowWrites(options_.record->greeted());
+  Process(options_.saved_init);
+  core_->device->SwallowWrites(false);
+  options_.record->SetGreeted();
+  spdlog::info("session.took_over requests={}", unanswered.size());
+  for (const auto& message : unanswered) Process(message);
 }
 
 /// A successor greets libfuse with the FUSE_INIT that its predecessor was sent, unless the kernel
@@ -127,6 +156,10 @@ void FuseSession::Process(std::span<const std::byte> message) {
 void FuseSession::Loop(std::size_t thread) {
   fuse_session* session = core_->session.get();
   fuse_buf buffer{};
+  // As libfuse would, but touched: a page that is first touched while the kernel copies a request
+  // would make a kill in that moment an error of the request.
+  buffer.mem = std::malloc(MessageBytes());  // NOLINT(cppcoreguidelines-no-malloc): freed below.
+  if (buffer.mem != nullptr) std::memset(buffer.mem, 0, kTouchedBytes);
   while (!stopping_ && fuse_session_exited(session) == 0) {
     const int got = fuse_session_receive_buf(session, &buffer);
     if (got == -EINTR || got == -EAGAIN) continue;
@@ -152,6 +185,17 @@ void FuseSession::Tick() {
 }
 
 void FuseSession::Stop() {
+  EndThreads();
+  lot_->Close();
+}
+
+void FuseSession::Leave() {
+  EndThreads();
+  core_->device->SwallowWrites(true);
+  lot_->Close();
+}
+
+void FuseSession::EndThreads() {
   {
     MutexLock lock(tick_mutex_);
     if (stopping_.exchange(true)) return;
@@ -159,7 +203,6 @@ void FuseSession::Stop() {
   tick_wake_.NotifyAll();
   if (core_->device) core_->device->Stop();
   threads_.clear();
-  lot_->Close();
 }
 
 bool FuseSession::Hangs(std::chrono::milliseconds limit) const {

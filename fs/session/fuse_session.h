@@ -23,6 +23,7 @@ class FuseSession final : public Session {
   Result<void> Begin(Fd device);
 
   void Stop() override;
+  void Leave() override;
   bool Hangs(std::chrono::milliseconds limit) const override;
   std::size_t Parked() const override;
 
@@ -36,10 +37,13 @@ class FuseSession final : public Session {
   };
 
   Result<void> Handshake();
+  bool UsesRecord(std::span<const std::byte> init) const;
+  void TakeOver();
   Result<void> Replay(std::vector<std::byte> first);
   void Process(std::span<const std::byte> message);
   void Loop(std::size_t thread);
   void Tick();
+  void EndThreads();
 
   const Options options_;
   const std::shared_ptr<Tree> tree_;

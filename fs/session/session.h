@@ -8,6 +8,7 @@
 
 #include "fetch/base/error.h"
 #include "fetch/base/handle.h"
+#include "fs/session/request_record.h"
 #include "fs/spec.h"
 #include "fs/tree/tree.h"
 
@@ -23,6 +24,9 @@ class Session {
     int threads = 4;                            ///< `fuse-N` threads.
     std::chrono::milliseconds read_timeout{0};  ///< Parked reads fail with EIO after it; 0: never.
     std::vector<std::byte> saved_init;          ///< FUSE_INIT to replay; empty: the kernel's first.
+    /// Where requests are remembered if the kernel cannot send them again; null: nowhere.
+    std::shared_ptr<RequestRecord> record;
+    bool resend = true;  ///< False: use `record` whatever the kernel can.
     /// Gets the kernel's FUSE_INIT message, to be kept for a successor. Called once.
     std::function<void(std::span<const std::byte>)> on_init;
     /// Called once, on a session thread, when the kernel says that the mount is gone (unmounted or
@@ -37,6 +41,9 @@ class Session {
 
   /// Ends the threads; parked requests are answered with an error. Does not unmount. Idempotent.
   virtual void Stop() = 0;
+
+  /// Like Stop, but what was not answered stays so: a successor on the same /dev/fuse answers it.
+  virtual void Leave() = 0;
 
   /// Whether a thread has been busy with one request for longer than `limit`: none ever waits, so
   /// something is wrong.

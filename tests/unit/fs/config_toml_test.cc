@@ -84,6 +84,8 @@ TEST(TomlFileTest, ReadsEveryKeyOfTheTables) {
                                                           {"http", "'127.0.0.1:9810'"},
                                                           {"http_token_file", "'/token'"},
                                                           {"webhook_secret_file", "'/secret'"},
+                                                          {"hold", "'/run/hold.sock'"},
+                                                          {"resend", "'off'"},
                                                           {"timeouts.alias_poll", "'1h'"},
                                                           {"promotion.warm", "'full'"}};
   for (const auto& key : SettingKeys()) {

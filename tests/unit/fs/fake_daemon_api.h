@@ -85,6 +85,12 @@ class FakeDaemonApi : public fs::DaemonApi {
     added_.push_back(spec);
     return {};
   }
+  Result<void> Upgrade(const std::string& program) override EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    if (failure_) return std::unexpected(*std::exchange(failure_, std::nullopt));
+    started_.push_back("upgrade " + program);
+    return {};
+  }
   Result<std::uint64_t> StartJob(fs::JobKind kind, const std::vector<std::string>& paths) override {
     return Start(std::string(fs::ToString(kind)), paths);
   }
