@@ -19,17 +19,28 @@ constexpr std::uint64_t kFormatBefore = 1;
 constexpr std::size_t kBatch = 64;
 constexpr std::chrono::milliseconds kBatchTime{100};
 
+std::string_view Text(const MDB_val& v) { return {static_cast<const char*>(v.mv_data), v.mv_size}; }
+
 }  // namespace
 
 Result<std::unique_ptr<IndexDb>> IndexDb::Open(const std::filesystem::path& directory,
                                                std::function<void(const Error&)> on_problem,
                                                std::size_t map_bytes) {
-  auto store = LmdbStore::Open(directory, map_bytes);
-  if (!store) return std::unexpected(std::move(store.error()));
-  std::unique_ptr<IndexDb> db(new IndexDb(std::move(*store), std::move(on_problem)));
-  if (auto ready = db->Prepare(); !ready) return std::unexpected(std::move(ready.error()));
-  db->thread_ = StartThread("index", [raw = db.get()] { raw->Run(); });
-  return db;
+  for (bool again = false;; again = true) {
+    auto store = LmdbStore::Open(directory, map_bytes);
+    if (!store) return std::unexpected(std::move(store.error()));
+    std::unique_ptr<IndexDb> db(new IndexDb(std::move(*store), on_problem));
+    auto ready = db->Prepare();
+    if (ready) {
+      db->thread_ = StartThread("index", [raw = db.get()] { raw->Run(); });
+      return db;
+    }
+    db->store_->Close(LmdbStore::Stamping::kNo);
+    const bool senseless =
+        ready.error().code == Errc::kCorrupt || ready.error().code == Errc::kInvalid;
+    if (again || !senseless) return std::unexpected(std::move(ready.error()));
+    LmdbStore::SetAside(directory, ready.error().what);
+  }
 }
 
 IndexDb::IndexDb(std::unique_ptr<LmdbStore> store, std::function<void(const Error&)> on_problem)
@@ -47,17 +58,24 @@ Result<void> IndexDb::Prepare() {
     return 0;
   });
   if (!read) return read;
-  if (format == kFormat) return {};
+  if (format == kFormat) {
+    // What is structurally sound may still be damaged.
+    if (!was_closed()) {
+      auto objects = Objects();
+      if (!objects) return std::unexpected(std::move(objects.error()));
+    }
+    return SumRecords();
+  }
   if (format == kFormatBefore) return Upgrade();
   if (format != 0) {
     return Fail(Errc::kInvalid,
-                fmt::format("index has format {}, this program knows {}; delete the index "
-                            "directory, it is rebuilt from the cache",
-                            format, kFormat));
+                fmt::format("index has format {}, this program knows {}", format, kFormat));
   }
   needs_rebuild_ = true;
   return store_->Write([this](MDB_txn* txn) {
-    return PutNumber(txn, store_->table(Table::kMeta), "format", kFormat);
+    const MDB_dbi meta = store_->table(Table::kMeta);
+    const int rc = PutNumber(txn, meta, "format", kFormat);
+    return rc == 0 ? PutNumber(txn, meta, "sums", 1) : rc;
   });
 }
 
@@ -109,7 +127,7 @@ Result<std::vector<ObjectRecord>> IndexDb::Objects() const {
     int rc = mdb_cursor_get(raw, &key, &value, MDB_FIRST);
     for (; rc == 0; rc = mdb_cursor_get(raw, &key, &value, MDB_NEXT)) {
       auto record = DecodeObject(Bytes(value));
-      if (!record) return MDB_CORRUPTED;
+      if (!record || Text(key) != record->id.Digest()) return MDB_CORRUPTED;
       all.push_back(std::move(*record));
     }
     return rc == MDB_NOTFOUND ? 0 : rc;
@@ -259,7 +277,11 @@ void IndexDb::Stop() {
     wake_.NotifyOne();
   }
   if (thread_.joinable()) thread_.join();
-  store_->Close();
+  if (lost_ && !lost_noted_) {
+    std::deque<Change> nothing;
+    Commit(nothing);
+  }
+  store_->Close(lost_ && !lost_noted_ ? LmdbStore::Stamping::kNo : LmdbStore::Stamping::kYes);
 }
 
 void IndexDb::Run() {
@@ -281,13 +303,14 @@ void IndexDb::Run() {
 }
 
 void IndexDb::Commit(std::deque<Change>& batch) {
-  auto written = store_->Write([&](MDB_txn* txn) {
-    for (const Change& change : batch) {
-      if (const int rc = Apply(txn, change); rc != 0) return rc;
-    }
-    return 0;
-  });
-  if (!written) on_problem_(written.error());
+  auto written = store_->Write([&](MDB_txn* txn) { return ApplyAll(txn, batch); });
+  if (written) {
+    lost_noted_ = lost_;
+  } else {
+    lost_ = true;
+    lost_noted_ = false;
+    on_problem_(written.error());
+  }
   for (Change& change : batch) {
     if (change.done) change.done(written);
   }

@@ -47,8 +47,9 @@ struct IndexedChunk {
 /// `index` thread, in one commit per 64 changes or 100 ms. Queries see committed changes.
 class IndexDb {
  public:
-  /// `on_problem` gets each error of a commit, on the `index` thread.
-  /// Errors: as LmdbStore::Open; kInvalid for another format version.
+  /// `on_problem` gets each error of a commit, on the `index` thread. An index that makes no sense,
+  /// or is of a format that this program does not know, is set aside.
+  /// Errors: as LmdbStore::Open.
   static Result<std::unique_ptr<IndexDb>> Open(const std::filesystem::path& directory,
                                                std::function<void(const Error&)> on_problem,
                                                std::size_t map_bytes = LmdbStore::kFirstMapBytes);
@@ -96,7 +97,8 @@ class IndexDb {
 
   /// `done` when all that was asked for before is committed.
   void Flush(Done<void> done);
-  /// Commits what is queued, closes the environment. Called once, before the destructor.
+  /// Commits what is queued, closes the environment; the next life rebuilds it if changes were
+  /// lost. Called once, before the destructor.
   void Stop();
 
  private:
@@ -132,10 +134,13 @@ class IndexDb {
   void Enqueue(Change change, bool urgent) EXCLUDES(mutex_);
   void Run();
   void Commit(std::deque<Change>& batch);
+  int ApplyAll(MDB_txn* txn, const std::deque<Change>& batch);
   int Apply(MDB_txn* txn, const Change& change);
   int ApplyToObject(MDB_txn* txn, const Change& change);
   int ApplyReplace(MDB_txn* txn, const Change& change);
   int ApplyRecord(MDB_txn* txn, const Change& change);
+  bool IsSound(MDB_txn* txn, const MDB_val& key, const MDB_val& value) const;
+  Result<void> SumRecords();
   int ApplyChunk(MDB_txn* txn, const Change& change);
   int RemoveChunks(MDB_txn* txn, std::uint64_t serial);
   int NextSerial(MDB_txn* txn, std::uint64_t& serial);
@@ -145,6 +150,9 @@ class IndexDb {
   const std::unique_ptr<LmdbStore> store_;
   const std::function<void(const Error&)> on_problem_;
   bool needs_rebuild_ = false;
+  /// Changes were lost to the disk: the next life must look at the maps again.
+  bool lost_ = false;
+  bool lost_noted_ = false;  ///< In the index itself.
 
   Mutex mutex_;
   CondVar wake_;

@@ -27,6 +27,17 @@ std::int64_t Now() {
 
 }  // namespace
 
+int IndexDb::ApplyAll(MDB_txn* txn, const std::deque<Change>& batch) {
+  for (const Change& change : batch) {
+    if (change.kind == Change::Kind::kBuilt && lost_) continue;
+    if (const int rc = Apply(txn, change); rc != 0) return rc;
+  }
+  if (!lost_ || lost_noted_) return 0;
+  MDB_val key = Val("built");
+  const int rc = mdb_del(txn, store_->table(Table::kMeta), &key, nullptr);
+  return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
 int IndexDb::Apply(MDB_txn* txn, const Change& change) {
   switch (change.kind) {
     case Change::Kind::kDirty:
@@ -41,8 +52,10 @@ int IndexDb::Apply(MDB_txn* txn, const Change& change) {
     case Change::Kind::kRemove: {
       ObjectRecord record;
       const int found = GetObject(txn, change.digest, record);
-      if (found != 0) return found == MDB_NOTFOUND ? 0 : found;
-      if (const int rc = RemoveChunks(txn, record.serial); rc != 0) return rc;
+      if (found == MDB_NOTFOUND) return 0;
+      if (found != 0 && found != MDB_CORRUPTED) return found;
+      const int rc = found == 0 ? RemoveChunks(txn, record.serial) : 0;
+      if (rc != 0) return rc;
       MDB_val key = Val(change.digest);
       return mdb_del(txn, store_->table(Table::kObjects), &key, nullptr);
     }
@@ -107,7 +120,7 @@ int IndexDb::ApplyChunk(MDB_txn* txn, const Change& change) {
 int IndexDb::ApplyReplace(MDB_txn* txn, const Change& change) {
   ObjectRecord record;
   int rc = GetObject(txn, change.digest, record);
-  if (rc == MDB_NOTFOUND) {
+  if (rc == MDB_NOTFOUND || rc == MDB_CORRUPTED) {
     record.last_use = Now();
     rc = NextSerial(txn, record.serial);
   } else if (rc == 0) {
@@ -167,7 +180,7 @@ int IndexDb::GetObject(MDB_txn* txn, const std::string& digest, ObjectRecord& re
   MDB_val value{};
   if (const int rc = mdb_get(txn, store_->table(Table::kObjects), &key, &value); rc != 0) return rc;
   auto decoded = DecodeObject(Bytes(value));
-  if (!decoded) return MDB_CORRUPTED;
+  if (!decoded || decoded->id.Digest() != digest) return MDB_CORRUPTED;
   record = std::move(*decoded);
   return 0;
 }

@@ -1,4 +1,6 @@
 // Records in the index: values of other layers, which the index does not look into.
+#include <xxhash.h>
+
 #include <utility>
 
 #include "index/index_db.h"
@@ -14,7 +16,49 @@ constexpr std::size_t kLarge = std::size_t{1} << 20;
 
 std::string_view Text(const MDB_val& v) { return {static_cast<const char*>(v.mv_data), v.mv_size}; }
 
+std::uint64_t SumOf(const MDB_val& key, const MDB_val& value) {
+  return XXH3_64bits_withSeed(value.mv_data, value.mv_size, XXH3_64bits(key.mv_data, key.mv_size));
+}
+
+int PutSum(MDB_txn* txn, MDB_dbi sums, MDB_val key, const MDB_val& value) {
+  const std::uint64_t sum = SumOf(key, value);
+  MDB_val bytes = Val(&sum, sizeof sum);
+  return mdb_put(txn, sums, &key, &bytes, 0);
+}
+
 }  // namespace
+
+/// Whether it is what was put. Nothing else knows of a bit that flipped in a listing.
+bool IndexDb::IsSound(MDB_txn* txn, const MDB_val& key, const MDB_val& value) const {
+  std::uint64_t sum = 0;
+  const int rc = GetNumber(txn, store_->table(Table::kSums), Text(key), sum);
+  return rc == 0 && sum == SumOf(key, value);
+}
+
+/// Once, in an index from before there were sums.
+Result<void> IndexDb::SumRecords() {
+  std::uint64_t done = 0;
+  auto read = store_->Read([&](MDB_txn* txn) {
+    const int rc = GetNumber(txn, store_->table(Table::kMeta), "sums", done);
+    return rc == MDB_NOTFOUND ? 0 : rc;
+  });
+  if (!read || done != 0) return read;
+  return store_->Write([this](MDB_txn* txn) {
+    MDB_cursor* raw = nullptr;
+    const MDB_dbi records = store_->table(Table::kRecords);
+    if (const int rc = mdb_cursor_open(txn, records, &raw); rc != 0) return rc;
+    const LmdbCursor cursor(raw);
+    MDB_val key{};
+    MDB_val value{};
+    int rc = mdb_cursor_get(raw, &key, &value, MDB_FIRST);
+    for (; rc == 0; rc = mdb_cursor_get(raw, &key, &value, MDB_NEXT)) {
+      const int put = PutSum(txn, store_->table(Table::kSums), key, value);
+      if (put != 0) return put;
+    }
+    if (rc != MDB_NOTFOUND) return rc;
+    return PutNumber(txn, store_->table(Table::kMeta), "sums", 1);
+  });
+}
 
 void IndexDb::PutRecord(std::string key, RecordValue value, Done<void> done) {
   const bool large = value && value->size() >= kLarge;
@@ -30,11 +74,15 @@ int IndexDb::ApplyRecord(MDB_txn* txn, const Change& change) {
   const MDB_dbi records = store_->table(Table::kRecords);
   MDB_val key = Val(change.digest);
   if (!change.value) {
-    const int rc = mdb_del(txn, records, &key, nullptr);
+    int rc = mdb_del(txn, records, &key, nullptr);
+    if (rc == 0 || rc == MDB_NOTFOUND) {
+      rc = mdb_del(txn, store_->table(Table::kSums), &key, nullptr);
+    }
     return rc == MDB_NOTFOUND ? 0 : rc;
   }
   MDB_val value = Val(*change.value);
-  return mdb_put(txn, records, &key, &value, 0);
+  if (const int rc = mdb_put(txn, records, &key, &value, 0); rc != 0) return rc;
+  return PutSum(txn, store_->table(Table::kSums), key, Val(*change.value));
 }
 
 Result<std::optional<std::string>> IndexDb::FindRecord(std::string_view key) const {
@@ -43,7 +91,7 @@ Result<std::optional<std::string>> IndexDb::FindRecord(std::string_view key) con
     MDB_val name = Val(key);
     MDB_val value{};
     const int rc = mdb_get(txn, store_->table(Table::kRecords), &name, &value);
-    if (rc == 0) found.emplace(Text(value));
+    if (rc == 0 && IsSound(txn, name, value)) found.emplace(Text(value));
     return rc == MDB_NOTFOUND ? 0 : rc;
   });
   if (!read) return std::unexpected(std::move(read.error()));
@@ -63,7 +111,7 @@ Result<void> IndexDb::ForEachRecord(
     int rc = mdb_cursor_get(raw, &key, &value, MDB_SET_RANGE);
     for (; rc == 0 && Text(key).starts_with(prefix);
          rc = mdb_cursor_get(raw, &key, &value, MDB_NEXT)) {
-      each(Text(key), Text(value));
+      if (IsSound(txn, key, value)) each(Text(key), Text(value));
     }
     return rc == MDB_NOTFOUND ? 0 : rc;
   });

@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "index/lmdb_check.h"
+
 namespace modelfs::index {
 namespace {
 
@@ -58,14 +60,6 @@ void WriteStamp(const fs::path& file, const Stamp& stamp) {
   if (fd && ::write(fd.get(), &stamp, sizeof stamp) != sizeof stamp) ::unlink(file.c_str());
 }
 
-void MoveAside(const fs::path& directory) {
-  std::error_code ignored;
-  // One generation is enough to look into; older ones only take space.
-  fs::rename(directory / "data.mdb", directory / "data.mdb.damaged", ignored);
-  fs::remove(directory / "lock.mdb", ignored);
-  fs::remove(directory / "stamp", ignored);
-}
-
 }  // namespace
 
 std::unexpected<Error> LmdbError(std::string_view operation, int rc) {
@@ -86,6 +80,18 @@ std::unexpected<Error> LmdbError(std::string_view operation, int rc) {
   return Fail(code, fmt::format("index {}: {}", operation, mdb_strerror(rc)));
 }
 
+void LmdbStore::SetAside(const fs::path& directory, std::string_view reason) {
+  spdlog::warn("index.damaged directory={} reason=\"{}\" mend=\"rebuilt from the map files\"",
+               directory.string(), reason);
+  const fs::path data = directory / "data.mdb";
+  std::error_code error;
+  // One generation is enough to look into; older ones only take space.
+  fs::rename(data, directory / "data.mdb.damaged", error);
+  if (error) fs::remove(data, error);
+  fs::remove(directory / "lock.mdb", error);
+  fs::remove(directory / "stamp", error);
+}
+
 Result<std::unique_ptr<LmdbStore>> LmdbStore::Open(const fs::path& directory,
                                                    std::size_t map_bytes) {
   std::error_code error;
@@ -93,29 +99,30 @@ Result<std::unique_ptr<LmdbStore>> LmdbStore::Open(const fs::path& directory,
   if (error) {
     return FailErrno(error.value(), fmt::format("create {}", directory.string()));
   }
-  const fs::path stamp_file = directory / "stamp";
-  bool was_closed = false;
-  if (const auto stamp = ReadStamp(stamp_file); stamp) {
-    was_closed = true;
-    ::unlink(stamp_file.c_str());
-    if (StampOf(directory / "data.mdb") != stamp) {
-      spdlog::warn(
-          "index.damaged directory={} reason=\"changed since it was closed\" "
-          "mend=\"rebuilt from the map files\"",
-          directory.string());
-      MoveAside(directory);
-    }
-  }
   std::unique_ptr<LmdbStore> store(new LmdbStore(directory, map_bytes));
-  store->was_closed_ = was_closed;
+  const fs::path data = directory / "data.mdb";
+  const fs::path stamp_file = directory / "stamp";
+  if (const auto stamp = ReadStamp(stamp_file); stamp) {
+    store->was_closed_ = true;
+    ::unlink(stamp_file.c_str());
+    if (StampOf(data) != stamp) SetAside(directory, "changed since it was closed");
+  } else if (store->mark_.HopelessIndex()) {
+    SetAside(directory, "one process after the other died in it");
+  } else if (const auto sound = CheckLmdbFile(data);
+             !sound && sound.error().code == Errc::kCorrupt) {
+    struct ::stat info{};
+    const bool made = ::stat(data.c_str(), &info) == 0 && info.st_size > 0;
+    if (made) SetAside(directory, sound.error().what);
+  }
+  if (store->was_closed_ || store->mark_.HopelessIndex()) store->mark_.Forget();
+  MutexLock lock(store->growing_);
   auto opened = store->TryOpen();
-  if (!opened && opened.error().code != Errc::kDenied && opened.error().code != Errc::kNoSpace) {
-    spdlog::warn("index.damaged directory={} reason=\"{}\" mend=\"rebuilt from the map files\"",
-                 directory.string(), opened.error().what);
+  if (!opened && opened.error().code == Errc::kCorrupt) {
     store->env_.reset();
-    MoveAside(directory);
+    SetAside(directory, opened.error().what);
     opened = store->TryOpen();
   }
+  lock.Unlock();
   if (!opened) return std::unexpected(std::move(opened.error()));
   return store;
 }
@@ -124,10 +131,14 @@ Result<void> LmdbStore::TryOpen() {
   MDB_env* raw = nullptr;
   if (const int rc = mdb_env_create(&raw); rc != 0) return LmdbError("create", rc);
   env_.reset(raw);
-  mdb_env_set_maxdbs(raw, 4);
+  mdb_env_set_maxdbs(raw, 5);
   mdb_env_set_mapsize(raw, map_bytes_);
-  if (const int rc = mdb_env_open(raw, directory_.c_str(), MDB_NOTLS | MDB_NOMETASYNC, 0600);
-      rc != 0) {
+  mark_.Enter();
+  int rc = mdb_env_open(raw, directory_.c_str(), MDB_NOTLS | MDB_NOMETASYNC, 0600);
+  if (rc != 0) {
+    mark_.Leave();
+    // What cannot be read is as good as damaged; what cannot be had now is not.
+    if (rc == EIO) rc = MDB_CORRUPTED;
     return LmdbError(fmt::format("open {}", directory_.string()), rc);
   }
   // A cut file would be a SIGBUS at the first touch of the missing pages.
@@ -139,22 +150,33 @@ Result<void> LmdbStore::TryOpen() {
   mdb_filehandle_t fd{};
   mdb_env_get_fd(raw, &fd);
   const std::uint64_t needed = (info.me_last_pgno + 1) * stat.ms_psize;
-  if (::fstat(fd, &file) != 0 ||
-      (info.me_last_pgno > 1 && static_cast<std::uint64_t>(file.st_size) < needed)) {
-    return Fail(Errc::kCorrupt, "data.mdb is cut short");
+  Result<void> opened = Fail(Errc::kCorrupt, "data.mdb is cut short");
+  if (::fstat(fd, &file) != 0) {
+    opened = FailErrno(errno, "stat data.mdb");
+  } else if (info.me_last_pgno <= 1 || static_cast<std::uint64_t>(file.st_size) >= needed) {
+    opened = OpenTables();
   }
-  return Write([this](MDB_txn* txn) {
-    constexpr std::array<const char*, 4> kNames{"meta", "objects", "chunks", "records"};
+  mark_.Leave();
+  return opened;
+}
+
+Result<void> LmdbStore::OpenTables() {
+  const int rc = WriteOnce([this](MDB_txn* txn) {
+    constexpr std::array<const char*, 5> kNames{"meta", "objects", "chunks", "records", "sums"};
     for (std::size_t i = 0; i < kNames.size(); ++i) {
-      if (const int rc = mdb_dbi_open(txn, kNames[i], MDB_CREATE, &tables_[i]); rc != 0) return rc;
+      if (const int opened = mdb_dbi_open(txn, kNames[i], MDB_CREATE, &tables_[i]); opened != 0) {
+        return opened;
+      }
     }
     return 0;
   });
+  if (rc != 0) return LmdbError("open tables", rc);
+  return {};
 }
 
 Result<void> LmdbStore::Read(const Body& body) const {
   const MutexLock lock(growing_);
-  if (!env_) return Fail(Errc::kCancelled, "index: closed");
+  if (!env_) return Fail(Errc::kIo, "index: not open");
   if (reader_) {
     if (const int rc = mdb_txn_renew(reader_.get()); rc != 0) {
       reader_.reset();
@@ -173,20 +195,43 @@ Result<void> LmdbStore::Read(const Body& body) const {
   return {};
 }
 
+int LmdbStore::WriteOnce(const Body& body) {
+  MDB_txn* raw = nullptr;
+  if (const int rc = mdb_txn_begin(env_.get(), nullptr, 0, &raw); rc != 0) return rc;
+  LmdbTxn txn(raw);
+  if (const int rc = body(raw); rc != 0) return rc;
+  return mdb_txn_commit(txn.release());
+}
+
 Result<void> LmdbStore::Write(const Body& body) {
-  for (;;) {
-    MDB_txn* raw = nullptr;
-    if (const int rc = mdb_txn_begin(env_.get(), nullptr, 0, &raw); rc != 0) {
-      return LmdbError("begin", rc);
+  for (bool reopened = false;;) {
+    if (!env_) {
+      reopened = true;
+      if (auto opened = Reopen(); !opened) return opened;
     }
-    LmdbTxn txn(raw);
-    int rc = body(raw);
-    if (rc == 0) rc = mdb_txn_commit(txn.release());
+    mark_.Enter();
+    const int rc = WriteOnce(body);
+    mark_.Leave();
     if (rc == 0) return {};
-    if (rc != MDB_MAP_FULL) return LmdbError("write", rc);
-    txn.reset();
-    if (auto grown = Grow(); !grown) return grown;
+    if (rc == MDB_MAP_FULL) {
+      if (auto grown = Grow(); !grown) return grown;
+    } else if (rc == MDB_PANIC && !reopened) {
+      // A head that could not be written: LMDB writes nothing more until it is opened again.
+      reopened = true;
+      if (auto opened = Reopen(); !opened) return opened;
+    } else {
+      return LmdbError("write", rc);
+    }
   }
+}
+
+Result<void> LmdbStore::Reopen() {
+  const MutexLock lock(growing_);
+  reader_.reset();
+  env_.reset();
+  auto opened = TryOpen();
+  if (!opened) env_.reset();  // Tried again by the next who writes.
+  return opened;
 }
 
 Result<void> LmdbStore::Grow() {
@@ -196,13 +241,14 @@ Result<void> LmdbStore::Grow() {
   mdb_env_info(env_.get(), &info);
   if (info.me_mapsize >= kLargestMap) return LmdbError("grow", MDB_MAP_FULL);
   if (const int rc = mdb_env_set_mapsize(env_.get(), info.me_mapsize * 2); rc != 0) {
+    env_.reset();  // It has no map at all now.
     return LmdbError("grow", rc);
   }
   spdlog::info("index.grown bytes={}", info.me_mapsize * 2);
   return {};
 }
 
-void LmdbStore::Close() {
+void LmdbStore::Close(Stamping stamping) {
   LmdbEnv env;
   {
     const MutexLock lock(growing_);
@@ -210,8 +256,10 @@ void LmdbStore::Close() {
     reader_.reset();
     env = std::move(env_);
   }
-  static_cast<void>(mdb_env_sync(env.get(), 1));
+  const bool synced = mdb_env_sync(env.get(), 1) == 0;
   env.reset();
+  mark_.Remove();
+  if (!synced || stamping == Stamping::kNo) return;
   if (const auto stamp = StampOf(directory_ / "data.mdb"); stamp) {
     WriteStamp(directory_ / "stamp", *stamp);
   }

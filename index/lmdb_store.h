@@ -13,6 +13,7 @@
 #include "fetch/base/error.h"
 #include "fetch/base/handle.h"
 #include "fetch/base/mutex.h"
+#include "index/crash_mark.h"
 
 namespace modelfs::index {
 
@@ -24,7 +25,7 @@ using LmdbCursor = Handle<MDB_cursor, mdb_cursor_close>;
 /// kCorrupt, a missing key kNotFound.
 std::unexpected<Error> LmdbError(std::string_view operation, int rc);
 
-/// An LMDB environment with the four tables of the index, and how to open it safely.
+/// An LMDB environment with the five tables of the index, and how to open it safely.
 ///
 /// Threads: Read from any thread; Write and Grow from the `index` thread only. A body must not keep
 /// what it saw: memory of a transaction dies with it.
@@ -33,39 +34,51 @@ class LmdbStore {
  public:
   static constexpr std::size_t kFirstMapBytes = std::size_t{256} << 20;
 
-  enum class Table : std::uint8_t { kMeta, kObjects, kChunks, kRecords };
+  enum class Table : std::uint8_t { kMeta, kObjects, kChunks, kRecords, kSums };
   using Body = std::function<int(MDB_txn*)>;  ///< Returns an LMDB code; 0 commits.
 
-  /// Opens or makes the environment in `directory`. What cannot be opened, or does not match the
-  /// stamp of its last orderly close, is moved aside to `damaged-N` and replaced by an empty one.
-  /// Errors: as FromErrno for a directory that cannot be used at all.
+  /// Opens or makes the environment in `directory`. What does not match the stamp of its last
+  /// orderly close, or, where there is no stamp, is no sound LMDB file, is moved aside to
+  /// `data.mdb.damaged` and replaced by an empty one; so is what brought down one process after the
+  /// other.
+  /// Errors: as FromErrno for a directory that cannot be used, or not now (no descriptors, no
+  /// memory).
   /// `map_bytes`: how large the memory map is at first.
   static Result<std::unique_ptr<LmdbStore>> Open(const std::filesystem::path& directory,
                                                  std::size_t map_bytes = kFirstMapBytes);
+  /// Moves what is there aside. Requires: nobody has it open.
+  static void SetAside(const std::filesystem::path& directory, std::string_view reason);
 
   MDB_dbi table(Table t) const { return tables_[static_cast<std::size_t>(t)]; }
   /// Whether its last owner closed it in order.
   bool was_closed() const { return was_closed_; }
   Result<void> Read(const Body& body) const EXCLUDES(growing_);
-  /// Doubles the map and starts again when it is full.
+  /// Doubles the map and starts again when it is full. After a failure that LMDB does not go on
+  /// from, the environment is opened anew.
   Result<void> Write(const Body& body) EXCLUDES(growing_);
 
-  /// Closes and leaves a stamp, so that damage done while nobody had it open is found.
-  void Close() EXCLUDES(growing_);
+  enum class Stamping : std::uint8_t { kNo, kYes };
+  /// Closes. With a stamp damage done while nobody has it open is found; without one the next Open
+  /// takes what it finds for what a kill left.
+  void Close(Stamping stamping = Stamping::kYes) EXCLUDES(growing_);
 
  private:
-  LmdbStore(std::filesystem::path directory, std::size_t map_bytes)
-      : directory_(std::move(directory)), map_bytes_(map_bytes) {}
-  Result<void> TryOpen();
+  LmdbStore(const std::filesystem::path& directory, std::size_t map_bytes)
+      : directory_(directory), map_bytes_(map_bytes), mark_(directory / "mark") {}
+  Result<void> TryOpen() REQUIRES(growing_);
+  Result<void> OpenTables();
+  Result<void> Reopen() EXCLUDES(growing_);
   Result<void> Grow() EXCLUDES(growing_);
+  int WriteOnce(const Body& body);
 
   const std::filesystem::path directory_;
   const std::size_t map_bytes_;
+  CrashMark mark_;
   bool was_closed_ = false;
   mutable Mutex growing_;  ///< Keeps readers out while the map is resized.
-  LmdbEnv env_;
+  LmdbEnv env_;  ///< Changed by Open, Close and the writer, under `growing_`; null when broken.
   mutable LmdbTxn reader_ GUARDED_BY(growing_);  ///< Reset between reads; renewing beats beginning.
-  std::array<MDB_dbi, 4> tables_{};
+  std::array<MDB_dbi, 5> tables_{};
 };
 
 }  // namespace modelfs::index

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <future>
 
 #include "tests/support/temp_dir.h"
@@ -93,6 +95,24 @@ TEST_F(LmdbRecordsTest, LargeValuesGrowTheMap) {
   Open();
   EXPECT_EQ(records_->Get(RecordKind::kListing, "2"), value + "2");
   EXPECT_EQ(records_->Keys(RecordKind::kListing, "").size(), 3u);
+}
+
+TEST_F(LmdbRecordsTest, AChangedValueIsNotThere) {
+  ASSERT_TRUE(records_->Put(RecordKind::kListing, "a", "the value of a"));
+  ASSERT_TRUE(records_->Put(RecordKind::kListing, "b", "the value of b"));
+  Close();
+  std::filesystem::remove(dir_.path() / "index" / "stamp");  // As after a kill.
+  const auto file = dir_.path() / "index" / "data.mdb";
+  std::string bytes(std::filesystem::file_size(file), '\0');
+  std::ifstream(file, std::ios::binary).read(bytes.data(), std::ssize(bytes));
+  for (std::size_t at = 0; (at = bytes.find("value of a", at)) != std::string::npos; ++at) {
+    bytes[at] = 'V';
+  }
+  std::ofstream(file, std::ios::binary).write(bytes.data(), std::ssize(bytes));
+  Open();
+  EXPECT_EQ(records_->Get(RecordKind::kListing, "a"), std::nullopt);
+  EXPECT_EQ(records_->Get(RecordKind::kListing, "b"), "the value of b");
+  EXPECT_EQ(records_->Keys(RecordKind::kListing, ""), std::vector<std::string>{"b"});
 }
 
 TEST_F(LmdbRecordsTest, RefusesWhatIsTooLarge) {
