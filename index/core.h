@@ -53,7 +53,6 @@ class Problems {
 };
 
 struct Counters {
-  std::atomic<std::uint64_t> objects{0};
   std::atomic<std::uint64_t> cached_bytes{0};
   std::atomic<std::uint64_t> hit_bytes{0};
   std::atomic<std::uint64_t> miss_bytes{0};

@@ -27,9 +27,10 @@ Evictor::Evictor(Core& core, Options options)
 Evictor::~Evictor() { Stop(); }
 
 std::uint64_t Evictor::FreeBytes() const {
-  // Only asked where it matters.
-  if (core_.space->limits().free_floor_bytes == 0) return std::numeric_limits<std::uint64_t>::max();
-  return core_.tier.FreeBytes();
+  constexpr std::uint64_t kPlenty = std::numeric_limits<std::uint64_t>::max();
+  // Only asked where it matters. No answer is no reason to evict all.
+  if (core_.space->limits().free_floor_bytes == 0) return kPlenty;
+  return core_.tier.FreeBytes().value_or(kPlenty);
 }
 
 void Evictor::Reserve(std::uint64_t bytes, Grant grant) {

@@ -57,7 +57,7 @@ Result<std::unique_ptr<LocalCache>> LocalCache::Make(const Options& options) {
                  .alive = [raw = cache.get()] { return raw->Alive(); },
                  .tick = options.check_interval});
   spdlog::info("cache.open directory={} objects={} bytes={} io={}", options.directory.string(),
-               core->counters.objects.load(), core->counters.cached_bytes.load(),
+               core->space->totals().objects, core->counters.cached_bytes.load(),
                core->disk->name());
   return cache;
 }
@@ -166,7 +166,6 @@ CacheStats LocalCache::Stats() const {
   const Counters& c = core_->counters;
   CacheStats s;
   s.chunk_size_bytes = core_->tier.chunk_size_bytes();
-  s.objects = c.objects;
   s.cached_bytes = c.cached_bytes;
   s.hit_bytes = c.hit_bytes;
   s.miss_bytes = c.miss_bytes;
@@ -182,6 +181,7 @@ CacheStats LocalCache::Stats() const {
   s.limit_bytes = limits.size_bytes;
   s.free_floor_bytes = limits.free_floor_bytes;
   const Space::Totals totals = core_->space->totals();
+  s.objects = totals.objects;
   s.allocated_bytes = totals.allocated_bytes;
   s.pinned_objects = totals.pinned_objects;
   s.pinned_bytes = totals.pinned_bytes;

@@ -54,8 +54,11 @@ class LocalCache final : public Cache {
   EvictReport EvictNow(const std::vector<std::string>& digests);
   Result<void> Reconcile();
   void Recount(const ObjectRecord& record, bool recount);
+  void Forget(const ObjectRecord& record);
+  std::uint64_t BlocksOf(const ObjectRecord& record) const;
   void AdoptUnknown();
-  std::uint64_t Adopt(const MapFile& map);
+  void AdoptFiles(const std::string& digest);
+  Result<std::uint64_t> Adopt(const MapFile& map);
   Result<void> Rebuild();
   void Flush();
 

@@ -19,7 +19,11 @@ std::shared_ptr<LocalObject> LocalCache::OpenKnown(const std::string& digest) {
     }
   }
   const auto record = core_->db->FindObject(digest).value_or(std::nullopt);
-  return record ? Open(record->id, Keep::kNo) : nullptr;
+  if (record) return Open(record->id, Keep::kNo);
+  // The index may have lost it.
+  const auto map = core_->tier.OpenMap(digest);
+  const bool known = map && map->header().id.Digest() == digest;
+  return known ? Open(map->header().id, Keep::kNo) : nullptr;
 }
 
 std::vector<std::shared_ptr<LocalObject>> LocalCache::Alive() const {

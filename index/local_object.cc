@@ -142,7 +142,8 @@ void LocalObject::MarkClean() {
     dirty_ = false;
     files_state_ = FilesState::kIdle;
   }
-  core_->db->MarkClean(digest_, known ? known->allocated_bytes : 0);
+  // 0: the next life counts them.
+  core_->db->MarkClean(digest_, known && counted_ ? known->allocated_bytes : 0);
 }
 
 std::optional<std::uint64_t> LocalObject::ExpectedHash(std::uint64_t chunk) const {

@@ -216,6 +216,8 @@ class LocalObject final : public CachedObject,
   /// Goes up after chunks were taken out of use and before they are punched: who read from the file
   /// without the lock looks whether it has changed meanwhile.
   std::atomic<std::uint64_t> punches_{0};
+  std::atomic<bool> counted_{
+      true};        ///< Whether the blocks could be counted when they changed last.
   Mutex counting_;  ///< Leaf; keeps one count of blocks from overtaking another.
 
   /// Lock order: object, then the leaves (pool, loader, index queue, task thread, disk queue).

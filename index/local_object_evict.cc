@@ -110,7 +110,6 @@ LocalObject::Eviction LocalObject::EvictWhole(std::uint64_t& bytes,
   }
   if (removed) {
     bytes = known ? known->allocated_bytes : 0;
-    if (files) core_->counters.objects.fetch_sub(1, std::memory_order_relaxed);
     core_->counters.evicted_objects.fetch_add(1, std::memory_order_relaxed);
     core_->counters.evicted_bytes.fetch_add(bytes, std::memory_order_relaxed);
     spdlog::debug("cache.evicted object={} bytes={}", id_.Describe(), bytes);

@@ -61,7 +61,6 @@ void LocalObject::PrepareFiles() {
     auto files = core_->tier.CreateObject(id_);
     if (!files) return FilesReady(std::unexpected(std::move(files.error())));
     files_ = std::make_unique<ObjectFiles>(std::move(*files));
-    core_->counters.objects.fetch_add(1, std::memory_order_relaxed);
     if (core_->tier.IsPinned(digest_)) core_->space->SetPinned(digest_, true);
     data_fd_.store(files_->data.get(), std::memory_order_release);
   }
@@ -139,7 +138,14 @@ void LocalObject::WriteRecord(const std::shared_ptr<ChunkLoad>& load) {
 /// The object's blocks as they are now.
 void LocalObject::Recount() {
   const MutexLock lock(counting_);
-  core_->space->SetAllocated(digest_, LocalTier::AllocatedBytes(*files_), MicrosNow());
+  const auto bytes = LocalTier::AllocatedBytes(*files_);
+  counted_.store(bytes.has_value(), std::memory_order_relaxed);
+  if (bytes) return core_->space->SetAllocated(digest_, *bytes, MicrosNow());
+  // As good as can be told; it must be known, or nothing evicts it.
+  const auto known = core_->space->Find(digest_);
+  const std::uint64_t before = known ? known->allocated_bytes : 0;
+  core_->space->SetAllocated(digest_, std::max(before, chunks_.present_bytes() + kBesides),
+                             MicrosNow());
 }
 
 void LocalObject::Stored(const std::shared_ptr<ChunkLoad>& load) {

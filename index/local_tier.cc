@@ -8,7 +8,6 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#include <array>
 #include <bit>
 #include <cerrno>
 #include <cstdio>
@@ -20,15 +19,30 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string ReadSmall(const fs::path& path) {
+/// "" for a file that is not there; `error_number` tells why another could not be read.
+std::string ReadSmall(const fs::path& path, int& error_number) {
+  error_number = 0;
   const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  std::array<char, 256> text{};
-  const ssize_t n = fd ? ::read(fd.get(), text.data(), text.size()) : -1;
-  return n > 0 ? std::string(text.data(), static_cast<std::size_t>(n)) : std::string();
+  if (!fd) {
+    if (errno != ENOENT) error_number = errno;
+    return {};
+  }
+  std::string text(256, '\0');
+  std::size_t size = 0;
+  while (size < text.size()) {
+    const ssize_t n = ::read(fd.get(), text.data() + size, text.size() - size);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) error_number = errno;
+    if (n <= 0) break;
+    size += static_cast<std::size_t>(n);
+  }
+  text.resize(error_number == 0 ? size : 0);
+  return text;
 }
 
 std::uint64_t BootHash() {
-  const std::string id = ReadSmall("/proc/sys/kernel/random/boot_id");
+  int ignored = 0;
+  const std::string id = ReadSmall("/proc/sys/kernel/random/boot_id", ignored);
   return XXH3_64bits(id.data(), id.size());
 }
 
@@ -96,7 +110,11 @@ Result<LocalTier> LocalTier::Open(const fs::path& directory, std::uint64_t chunk
   }
   if (const int rc = MakeDirectories(directory); rc != 0) return Unusable(directory, rc, "create");
   bool current = false;
-  if (const std::string format = ReadSmall(directory / "FORMAT"); !format.empty()) {
+  int unreadable = 0;
+  const std::string format = ReadSmall(directory / "FORMAT", unreadable);
+  // Never written over: it may be of another version, or of another chunk size.
+  if (unreadable != 0) return Unusable(directory, unreadable, "read FORMAT");
+  if (!format.empty()) {
     unsigned version = 0;
     unsigned long long chunk = 0;
     const int fields =
@@ -224,21 +242,26 @@ Result<void> LocalTier::RemoveObject(const std::string& digest) const {
   return {};
 }
 
-std::uint64_t LocalTier::AllocatedBytes(const std::string& digest) const {
+std::optional<std::uint64_t> LocalTier::AllocatedBytes(const std::string& digest) const {
   const fs::path path = PathOf(digest);
   std::uint64_t bytes = 0;
   for (const char* name : {"map", "data"}) {
     struct stat info{};
-    if (::stat((path / name).c_str(), &info) == 0) bytes += BlocksOf(info);
+    if (::stat((path / name).c_str(), &info) == 0) {
+      bytes += BlocksOf(info);
+    } else if (errno != ENOENT) {
+      return std::nullopt;
+    }
   }
   return bytes;
 }
 
-std::uint64_t LocalTier::AllocatedBytes(const ObjectFiles& files) {
+std::optional<std::uint64_t> LocalTier::AllocatedBytes(const ObjectFiles& files) {
   std::uint64_t bytes = 0;
   for (const int fd : {files.data.get(), files.map.fd()}) {
     struct stat info{};
-    if (::fstat(fd, &info) == 0) bytes += BlocksOf(info);
+    if (::fstat(fd, &info) != 0) return std::nullopt;
+    bytes += BlocksOf(info);
   }
   return bytes;
 }
@@ -266,14 +289,14 @@ bool LocalTier::IsPinned(const std::string& digest) const {
   return ::access((PathOf(digest) / "pin").c_str(), F_OK) == 0;
 }
 
-std::uint64_t LocalTier::FreeBytes() const {
+std::optional<std::uint64_t> LocalTier::FreeBytes() const {
   struct statvfs space{};
-  if (::statvfs(directory_.c_str(), &space) != 0) return 0;
+  if (::statvfs(directory_.c_str(), &space) != 0) return std::nullopt;
   return space.f_bavail * space.f_frsize;
 }
 
 bool LocalTier::Probe() const {
-  return FreeBytes() >= 4 * chunk_size_bytes_ && ProbeWrite(directory_) == 0;
+  return FreeBytes().value_or(0) >= 4 * chunk_size_bytes_ && ProbeWrite(directory_) == 0;
 }
 
 void LocalTier::ForEachObject(const std::function<void(const std::string& digest)>& each) const {
@@ -286,22 +309,6 @@ void LocalTier::ForEachObject(const std::function<void(const std::string& digest
       each(inner->path().filename().string());
     }
   }
-}
-
-void LocalTier::ForEachMap(const std::function<bool(const MapFile& map)>& each) const {
-  bool more = true;
-  ForEachObject([&](const std::string& digest) {
-    if (!more) return;
-    auto map = OpenMap(digest);
-    if (!map) {
-      if (map.error().code != Errc::kNotFound) {
-        spdlog::warn("cache.map_ignored object={} reason=\"{}\"", digest, map.error().what);
-      }
-      return;
-    }
-    // A map in the wrong place would be found under a name that nobody asks for.
-    if (map->header().id.Digest() == digest) more = each(*map);
-  });
 }
 
 }  // namespace modelfs::index

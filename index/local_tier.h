@@ -57,24 +57,23 @@ class LocalTier {
 
   /// Unlinks an object's files. Errors: as FromErrno; what was not there is no error.
   Result<void> RemoveObject(const std::string& digest) const;
-  /// Blocks of the object's files, in bytes; 0 when there are none.
-  std::uint64_t AllocatedBytes(const std::string& digest) const;
-  static std::uint64_t AllocatedBytes(const ObjectFiles& files);
+  /// Blocks of the object's files, in bytes; 0 when there are none, nullopt when that cannot be
+  /// known now.
+  std::optional<std::uint64_t> AllocatedBytes(const std::string& digest) const;
+  static std::optional<std::uint64_t> AllocatedBytes(const ObjectFiles& files);
 
   /// A pin is an empty file beside data and map: a lost index loses none. On disk when it returns.
   /// Errors: as FromErrno.
   Result<void> SetPinned(const std::string& digest, bool pinned) const;
   bool IsPinned(const std::string& digest) const;
 
-  /// What the filesystem has left for us; 0 when it does not answer.
-  std::uint64_t FreeBytes() const;
+  /// What the filesystem has left for us; nullopt when it does not answer.
+  std::optional<std::uint64_t> FreeBytes() const;
   /// Whether a file can be made and some megabytes would fit.
   bool Probe() const;
 
   /// Calls `each` with the name of every object's folder.
   void ForEachObject(const std::function<void(const std::string& digest)>& each) const;
-  /// Calls `each` with every sound map in the directory; false stops.
-  void ForEachMap(const std::function<bool(const MapFile& map)>& each) const;
   /// The map of one object.
   Result<MapFile> OpenMap(const std::string& digest) const;
 

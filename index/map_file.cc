@@ -9,6 +9,7 @@
 #include <bit>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <vector>
 
 namespace modelfs::index {
@@ -90,18 +91,31 @@ std::vector<std::byte> EncodeHeader(const MapFile::Header& header) {
   return bytes;
 }
 
-/// False at any sign of damage.
+/// How much could be read; less only at the end of the file. Nullopt, with errno, for a failure.
+std::optional<std::size_t> ReadFully(int fd, std::uint64_t offset, std::span<std::byte> out) {
+  std::size_t done = 0;
+  while (done < out.size()) {
+    const ssize_t n =
+        ::pread(fd, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return std::nullopt;
+    if (n == 0) break;
+    done += static_cast<std::size_t>(n);
+  }
+  errno = 0;
+  return done;
+}
+
+/// False at any sign of damage, which leaves no errno, and where it cannot be read.
 bool ReadHeader(int fd, MapFile::Header& header) {
   FixedHeader fixed{};
-  if (::pread(fd, &fixed, sizeof fixed, 0) != sizeof fixed) return false;
+  if (ReadFully(fd, 0, std::as_writable_bytes(std::span(&fixed, 1))) != sizeof fixed) return false;
   if (fixed.magic != kMagic || fixed.version != kVersion) return false;
   if (fixed.record_size != MapFile::kRecordSize) return false;
   if (fixed.header_size < kPage || fixed.header_size > kMaxHeader) return false;
   if (fixed.header_size % kPage != 0 || !std::has_single_bit(fixed.chunk_size)) return false;
   std::vector<std::byte> bytes(fixed.header_size);
-  if (::pread(fd, bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
-    return false;
-  }
+  if (ReadFully(fd, 0, bytes) != bytes.size()) return false;
   if (HeaderChecksum(bytes) != fixed.checksum) return false;
   header.size_bytes = fixed.header_size;
   header.chunk_size_bytes = fixed.chunk_size;
@@ -123,6 +137,7 @@ Result<MapFile> MapFile::Open(const std::filesystem::path& path) {
   if (!fd) return FailErrno(errno, fmt::format("open {}", path.string()));
   Header header;
   if (!ReadHeader(fd.get(), header)) {
+    if (errno != 0) return FailErrno(errno, fmt::format("read {}", path.string()));
     return Fail(Errc::kCorrupt, fmt::format("{}: damaged header", path.string()));
   }
   return MapFile(std::move(fd), std::move(header));
@@ -138,9 +153,12 @@ Result<MapFile> MapFile::Create(const std::filesystem::path& path, const fetch::
   if (bytes.size() > kMaxHeader) return Fail(Errc::kInvalid, "identity too long for a map file");
   header.size_bytes = bytes.size();
   const std::uint64_t chunks = (id.size_bytes + chunk_size_bytes - 1) / chunk_size_bytes;
-  const ssize_t n = ::pwrite(fd.get(), bytes.data(), bytes.size(), 0);
-  if (n != static_cast<ssize_t>(bytes.size())) {
-    return FailErrno(n < 0 ? errno : ENOSPC, fmt::format("write {}", temporary));
+  for (std::size_t done = 0; done < bytes.size();) {
+    const ssize_t n =
+        ::pwrite(fd.get(), bytes.data() + done, bytes.size() - done, static_cast<off_t>(done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return FailErrno(n < 0 ? errno : ENOSPC, fmt::format("write {}", temporary));
+    done += static_cast<std::size_t>(n);
   }
   const auto length = static_cast<off_t>(header.size_bytes + chunks * kRecordSize);
   if (::ftruncate(fd.get(), length) != 0 || ::rename(temporary.c_str(), path.c_str()) != 0) {
@@ -199,10 +217,9 @@ Result<void> MapFile::ReadAll(
   for (std::uint64_t index = 0; index < chunks;) {
     const std::size_t wanted =
         std::min<std::uint64_t>(block.size(), (chunks - index) * kRecordSize);
-    const ssize_t n = ::pread(fd_.get(), block.data(), wanted, static_cast<off_t>(OffsetOf(index)));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return FailErrno(errno, "read map");
-    const std::size_t records = static_cast<std::size_t>(n) / kRecordSize;
+    const auto n = ReadFully(fd_.get(), OffsetOf(index), std::span(block).first(wanted));
+    if (!n) return FailErrno(errno, "read map");
+    const std::size_t records = *n / kRecordSize;
     if (records == 0) break;
     for (std::size_t i = 0; i < records; ++i, ++index) {
       const auto bytes = std::span(block).subspan(i * kRecordSize, kRecordSize);

@@ -43,7 +43,8 @@ class MapFile {
   };
 
   /// Opens an existing map and checks its header.
-  /// Errors: kNotFound; kCorrupt (not a map of ours, damaged or cut); kIo and others of FromErrno.
+  /// Errors: kNotFound; kCorrupt (not a map of ours, damaged or cut); kIo and others of FromErrno
+  /// (what it says cannot be known now).
   static Result<MapFile> Open(const std::filesystem::path& path);
 
   /// Makes an empty map at `path` by temporary file and rename; replaces what was there.

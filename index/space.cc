@@ -26,6 +26,7 @@ CacheLimits Space::limits() const {
 void Space::Count(const Object& object, int sign) {
   const auto factor = static_cast<std::uint64_t>(sign);  // Wraps, as it should.
   totals_.allocated_bytes += factor * object.allocated_bytes;
+  if (object.allocated_bytes > 0) totals_.objects += factor;
   if (!object.pinned) return;
   totals_.pinned_bytes += factor * object.allocated_bytes;
   totals_.pinned_objects += factor;

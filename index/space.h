@@ -50,6 +50,7 @@ class Space : public std::enable_shared_from_this<Space> {
     bool pinned = false;
   };
   struct Totals {
+    std::uint64_t objects = 0;  ///< That take any space.
     std::uint64_t allocated_bytes = 0;
     std::uint64_t pinned_bytes = 0;
     std::uint64_t pinned_objects = 0;

@@ -45,7 +45,7 @@ TEST_F(LocalTierTest, MakesSparseFilesOfTheObjectsSize) {
   EXPECT_TRUE(tier->OpenObject(Id("k")));
 }
 
-TEST_F(LocalTierTest, FindsEveryMapAndNothingElse) {
+TEST_F(LocalTierTest, FindsEveryObjectAndWhatOnlyLooksLikeOne) {
   auto tier = Open(dir_.path());
   ASSERT_TRUE(tier);
   ASSERT_TRUE(tier->CreateObject(Id("a")));
@@ -54,12 +54,20 @@ TEST_F(LocalTierTest, FindsEveryMapAndNothingElse) {
   std::ofstream(dir_.path() / "objects" / "zz" / "stray" / "map") << "no map";
   std::ofstream(dir_.path() / "objects" / "file") << "x";
   std::vector<std::string> keys;
-  tier->ForEachMap([&](const MapFile& map) {
-    keys.push_back(map.header().id.key);
-    return true;
+  tier->ForEachObject([&](const std::string& digest) {
+    const auto map = tier->OpenMap(digest);
+    keys.push_back(map ? map->header().id.key : digest);
   });
   std::sort(keys.begin(), keys.end());
-  EXPECT_EQ(keys, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(keys, (std::vector<std::string>{"a", "b", "stray"}));
+}
+
+TEST_F(LocalTierTest, AFormatThatCannotBeReadIsNotWrittenOver) {
+  std::filesystem::create_directories(dir_.path() / "FORMAT");  // EISDIR.
+  auto tier = Open(dir_.path());
+  ASSERT_FALSE(tier);
+  EXPECT_NE(tier.error().what.find("read FORMAT"), std::string::npos) << tier.error().what;
+  EXPECT_TRUE(std::filesystem::is_directory(dir_.path() / "FORMAT"));
 }
 
 TEST_F(LocalTierTest, DataWithoutItsMapIsNotWrittenOver) {
