@@ -94,7 +94,7 @@ part_release() {
 part_unit() { deploy/deps.sh test && part_release && run_gtests build 'unit-*'; }
 part_contract() { deploy/deps.sh test && part_release && run_gtests build contract; }
 part_e2e() { deploy/deps.sh test && part_release && run_pytest build e2e; }
-part_fault() { deploy/deps.sh test && part_release && run_pytest build fault; }
+part_fault() { deploy/deps.sh test && part_release && run_gtests build 'fault-*' && run_pytest build fault; }
 
 # Unit, contract and e2e in a tree of their own. $1: its name, $2: sanitizers. e2e reads fewer
 # random positions there: instrumented code is several times slower.
