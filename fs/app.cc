@@ -71,7 +71,8 @@ Result<void> App::OpenAll() {
                                    .chunk_size_bytes = daemon.chunk_size_bytes,
                                    .memory_bytes = daemon.memory_bytes,
                                    .limits = ResolveLimits(daemon),
-                                   .io_backend = daemon.io_backend});
+                                   .io_backend = daemon.io_backend,
+                                   .faults = options_.faults});
   if (!cache) return std::unexpected(cache.error());
   cache_ = *std::move(cache);
   if (const auto count = ListingStore::Prune(cache_->records(), kForgetListings); count > 0) {
@@ -119,7 +120,7 @@ Result<void> App::DoMount(const MountSpec& spec, SourcePolicy policy, std::uint6
   }
   // After the sources: a wrong name is told at once, also while a lost index is being rebuilt.
   if (auto opened = AwaitOpen(); !opened) return opened;
-  auto nodes = NodeLog::Create();
+  auto nodes = NodeLog::Create(options_.faults);
   if (!nodes) spdlog::error("app.nodes_not_kept error=\"{}\"", nodes.error().what);
   auto tree =
       Tree::Create(TreeOptions(spec, *std::move(sources), nodes ? *std::move(nodes) : nullptr));
@@ -140,7 +141,7 @@ Result<void> App::DoMount(const MountSpec& spec, SourcePolicy policy, std::uint6
 
 Result<void> App::Resume(const MountSpec& spec, Handover handover, std::uint64_t request) {
   if (stopping_.stop_requested()) return Ending();
-  auto nodes = NodeLog::Adopt(std::move(handover.nodes));
+  auto nodes = NodeLog::Adopt(std::move(handover.nodes), options_.faults);
   if (!nodes) return std::unexpected(nodes.error());
   auto sources = MakeSources(spec);
   if (!sources) return std::unexpected(sources.error());
@@ -190,6 +191,7 @@ Result<void> App::Serve(const MountSpec& spec, const std::shared_ptr<Tree>& tree
                 .device = Duplicate(handover.device.get())};
   auto session = Session::Start(std::move(handover.device), tree,
                                 {.read_timeout = spec.read_timeout,
+                                 .faults = options_.faults,
                                  .saved_init = std::move(handover.init),
                                  .record = *record,
                                  .resend = options_.daemon.resend,

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "fetch/base/error.h"
+#include "fetch/base/fault_points.h"
 #include "fetch/base/mutex.h"
 #include "fetch/base/worker_pool.h"
 #include "fetch/fetch_context.h"
@@ -57,6 +58,7 @@ class App final : public DaemonApi {
     DaemonSpec daemon;
     std::optional<OwnerLock> lock;   ///< A copy: it stays taken while the worker lives.
     BrokerClient* broker = nullptr;  ///< Borrowed; somebody calls its Next.
+    FaultPoints* faults = nullptr;   ///< Borrowed, outlives the process's threads; null: none.
     std::function<void(SessionId)> on_unmounted;  ///< From any thread; Remove must follow.
     /// From any thread, once: cache or control socket could not be opened, Stop must follow.
     std::function<void(Error)> on_unusable;

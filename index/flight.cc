@@ -33,6 +33,9 @@ void Flight::Launch(Reservation reservation) {
     return Finish(Fail(Errc::kCancelled, "read: shutting down"));
   }
   if (!origin) return Finish(Fail(Errc::kInvalid, "read: the object was opened without an origin"));
+  if (auto fault = core.faults->Hit("flight.send"); fault) {
+    return Finish(std::unexpected(*std::move(fault)));
+  }
   reservation_ = std::move(reservation);
   core.counters.fetch_requests.fetch_add(1, std::memory_order_relaxed);
   sent_ = Clock::now();
@@ -43,7 +46,10 @@ void Flight::Launch(Reservation reservation) {
 
 void Flight::Append(std::span<const std::byte> bytes) {
   Core& core = object_->core();
-  if (received_ == 0) first_byte_ = Clock::now();
+  if (received_ == 0) {
+    first_byte_ = Clock::now();
+    core.faults->Hit("flight.first_bytes");
+  }
   core.counters.fetched_bytes.fetch_add(bytes.size(), std::memory_order_relaxed);
   core.fetch_rate.Add(bytes.size());
   while (!bytes.empty() && current_ < loads_.size()) {
@@ -57,6 +63,7 @@ void Flight::Append(std::span<const std::byte> bytes) {
     object_->Arrived(load, current_bytes_);
     if (current_bytes_ == load->size_bytes) {
       const std::uint64_t hash = XXH3_64bits(load->buffer.data(), load->size_bytes);
+      core.faults->Hit("flight.hashed");
       // Let go of it: its buffer is free as soon as it is on disk.
       object_->Complete(std::exchange(loads_[current_++], nullptr), hash);
       current_bytes_ = 0;

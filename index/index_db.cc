@@ -25,11 +25,11 @@ std::string_view Text(const MDB_val& v) { return {static_cast<const char*>(v.mv_
 
 Result<std::unique_ptr<IndexDb>> IndexDb::Open(const std::filesystem::path& directory,
                                                std::function<void(const Error&)> on_problem,
-                                               std::size_t map_bytes) {
+                                               std::size_t map_bytes, FaultPoints* faults) {
   for (bool again = false;; again = true) {
     auto store = LmdbStore::Open(directory, map_bytes);
     if (!store) return std::unexpected(std::move(store.error()));
-    std::unique_ptr<IndexDb> db(new IndexDb(std::move(*store), on_problem));
+    std::unique_ptr<IndexDb> db(new IndexDb(std::move(*store), on_problem, faults));
     auto ready = db->Prepare();
     if (ready) {
       db->thread_ = StartThread("index", [raw = db.get()] { raw->Run(); });
@@ -43,8 +43,9 @@ Result<std::unique_ptr<IndexDb>> IndexDb::Open(const std::filesystem::path& dire
   }
 }
 
-IndexDb::IndexDb(std::unique_ptr<LmdbStore> store, std::function<void(const Error&)> on_problem)
-    : store_(std::move(store)), on_problem_(std::move(on_problem)) {}
+IndexDb::IndexDb(std::unique_ptr<LmdbStore> store, std::function<void(const Error&)> on_problem,
+                 FaultPoints* faults)
+    : store_(std::move(store)), on_problem_(std::move(on_problem)), faults_(faults) {}
 
 IndexDb::~IndexDb() { Stop(); }
 
@@ -303,7 +304,10 @@ void IndexDb::Run() {
 }
 
 void IndexDb::Commit(std::deque<Change>& batch) {
-  auto written = store_->Write([&](MDB_txn* txn) { return ApplyAll(txn, batch); });
+  auto fault = faults_ != nullptr ? faults_->Hit("index_db.commit") : std::nullopt;
+  auto written = fault ? std::unexpected(*std::move(fault))
+                       : store_->Write([&](MDB_txn* txn) { return ApplyAll(txn, batch); });
+  if (faults_ != nullptr) faults_->Hit("index_db.committed");
   if (written) {
     lost_noted_ = lost_;
   } else {

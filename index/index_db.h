@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "fetch/base/error.h"
+#include "fetch/base/fault_points.h"
 #include "fetch/base/mutex.h"
 #include "fetch/origin.h"
 #include "index/cache.h"
@@ -49,10 +50,12 @@ class IndexDb {
  public:
   /// `on_problem` gets each error of a commit, on the `index` thread. An index that makes no sense,
   /// or is of a format that this program does not know, is set aside.
+  /// `faults` is borrowed; null: none.
   /// Errors: as LmdbStore::Open.
   static Result<std::unique_ptr<IndexDb>> Open(const std::filesystem::path& directory,
                                                std::function<void(const Error&)> on_problem,
-                                               std::size_t map_bytes = LmdbStore::kFirstMapBytes);
+                                               std::size_t map_bytes = LmdbStore::kFirstMapBytes,
+                                               FaultPoints* faults = nullptr);
   ~IndexDb();
 
   /// True when it was made just now or never finished its rebuild: fill it with Replace for each
@@ -128,7 +131,8 @@ class IndexDb {
     Done<void> done;
   };
 
-  IndexDb(std::unique_ptr<LmdbStore> store, std::function<void(const Error&)> on_problem);
+  IndexDb(std::unique_ptr<LmdbStore> store, std::function<void(const Error&)> on_problem,
+          FaultPoints* faults);
   Result<void> Prepare();
   Result<void> Upgrade();
   void Enqueue(Change change, bool urgent) EXCLUDES(mutex_);
@@ -149,6 +153,7 @@ class IndexDb {
 
   const std::unique_ptr<LmdbStore> store_;
   const std::function<void(const Error&)> on_problem_;
+  FaultPoints* const faults_;
   bool needs_rebuild_ = false;
   /// Changes were lost to the disk: the next life must look at the maps again.
   bool lost_ = false;

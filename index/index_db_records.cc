@@ -61,6 +61,7 @@ Result<void> IndexDb::SumRecords() {
 }
 
 void IndexDb::PutRecord(std::string key, RecordValue value, Done<void> done) {
+  if (faults_ != nullptr) faults_->Hit("index_db.record");
   const bool large = value && value->size() >= kLarge;
   Change change;
   change.kind = Change::Kind::kRecord;

@@ -29,9 +29,12 @@ Result<std::unique_ptr<LocalCache>> LocalCache::Make(const Options& options) {
   core->disk = std::move(*disk);
   const auto index_directory =
       options.index_directory.empty() ? options.directory / "index" : options.index_directory;
-  auto db = IndexDb::Open(index_directory, [weak = std::weak_ptr(core)](const Error& error) {
-    if (const auto c = weak.lock()) c->problems.Note("index.write_failed", error);
-  });
+  auto db = IndexDb::Open(
+      index_directory,
+      [weak = std::weak_ptr(core)](const Error& error) {
+        if (const auto c = weak.lock()) c->problems.Note("index.write_failed", error);
+      },
+      LmdbStore::kFirstMapBytes, options.faults);
   if (!db) {
     return Fail(db.error().code, fmt::format("cache index {}: {}; choose another with --index",
                                              index_directory.string(), db.error().what));

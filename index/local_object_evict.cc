@@ -83,7 +83,10 @@ LocalObject::Eviction LocalObject::EvictWhole(std::uint64_t& bytes,
     loaded_.store(false, std::memory_order_release);  // What comes now queues.
   }
   const auto known = core_->space->Find(digest_);
-  const Result<void> removed = core_->tier.RemoveObject(digest_);
+  auto fault = core_->faults->Hit("evict.remove");
+  const Result<void> removed =
+      fault ? Result<void>(std::unexpected(*std::move(fault))) : core_->tier.RemoveObject(digest_);
+  core_->faults->Hit("evict.removed");
   if (removed) {
     core_->db->Remove(digest_);
     core_->space->Remove(digest_);
@@ -133,6 +136,10 @@ void LocalObject::ForEachEvictable(
 /// still has the first of them.
 bool LocalObject::Strike(const std::vector<std::uint64_t>& chunks) {
   const MapFile& map = files_->map;
+  if (auto fault = core_->faults->Hit("evict.strike"); fault) {
+    core_->problems.Note("cache.map_write_failed", *fault);
+    return false;
+  }
   for (const std::uint64_t chunk : chunks) {
     const ssize_t n = ::pwrite(map.fd(), MapFile::kErased.data(), MapFile::kRecordSize,
                                static_cast<off_t>(map.OffsetOf(chunk)));
@@ -141,6 +148,7 @@ bool LocalObject::Strike(const std::vector<std::uint64_t>& chunks) {
                          FailErrno(n < 0 ? errno : ENOSPC, "evict: strike out").error());
     return false;
   }
+  core_->faults->Hit("evict.punch");
   for (std::size_t i = 0; i < chunks.size();) {
     std::size_t j = i + 1;
     while (j < chunks.size() && chunks[j] == chunks[j - 1] + 1) ++j;
@@ -153,6 +161,7 @@ bool LocalObject::Strike(const std::vector<std::uint64_t>& chunks) {
     }
     i = j;
   }
+  core_->faults->Hit("evict.punched");
   return true;
 }
 

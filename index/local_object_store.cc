@@ -149,6 +149,7 @@ void LocalObject::Recount() {
 }
 
 void LocalObject::Stored(const std::shared_ptr<ChunkLoad>& load) {
+  core_->faults->Hit("local_tier.stored");
   Recount();
   load->room = SpaceReservation();
   Actions actions;

@@ -11,8 +11,10 @@ namespace modelfs {
 ///
 /// Product code calls `Hit` at a labelled point ("local_tier.write", "loader.publish"). A release
 /// gets NoFaultPoints, which does nothing. A test's implementation may block in Hit until the test
-/// lets go, or return an error that the caller treats as if the operation at that point had failed.
-/// Threads: any. Hit is called with no lock held.
+/// lets go, or return an error that the caller treats as if the operation at that point had failed;
+/// points behind an operation (".stored", ".replied") only show that it is done.
+/// Threads: any. Hit is called with no lock held, but at `node_log.*` and `index_db.record`: there
+/// a test may look or die, not block.
 class FaultPoints {
  public:
   virtual ~FaultPoints() = default;

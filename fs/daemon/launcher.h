@@ -1,6 +1,7 @@
 #pragma once
 
 #include "fetch/base/error.h"
+#include "fetch/base/fault_points.h"
 #include "fs/spec.h"
 
 namespace modelfs::fs {
@@ -20,8 +21,9 @@ Result<void> LaunchMount(const DaemonSpec& daemon, const MountSpec& mount, Launc
 int ContinueSupervisor(int state_fd);
 
 /// The body of the hidden command `modelfs worker`: speaks the broker protocol on descriptor
-/// `broker_fd` until told to end. Returns the process's exit code.
-int RunWorker(int broker_fd);
+/// `broker_fd` until told to end. Returns the process's exit code. `faults` is borrowed; null:
+/// none.
+int RunWorker(int broker_fd, FaultPoints* faults = nullptr);
 
 /// Unmounts `mountpoint` and waits until its daemon has let go of it (index committed, process gone
 /// when it was the last mount). Ends within `deadline` whatever is broken.

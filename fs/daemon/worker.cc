@@ -32,8 +32,10 @@ sigset_t WatchedSignals() {
 
 }  // namespace
 
-Worker::Worker(BrokerChannel channel)
-    : broker_(std::move(channel)), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+Worker::Worker(BrokerChannel channel, FaultPoints* faults)
+    : broker_(std::move(channel)),
+      faults_(faults),
+      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   const sigset_t set = WatchedSignals();
   signals_ = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
 }
@@ -66,6 +68,7 @@ bool Worker::Start() {
   auto app = App::Create({.daemon = std::move(start->daemon),
                           .lock = OwnerLock(std::move(start->lock)),
                           .broker = &broker_,
+                          .faults = faults_,
                           .on_unmounted =
                               [this](SessionId id) {
                                 {
@@ -307,14 +310,14 @@ void RaiseDescriptorLimit() {
 
 }  // namespace
 
-int RunWorker(int broker_fd) {
+int RunWorker(int broker_fd, FaultPoints* faults) {
   const sigset_t set = WatchedSignals();
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   if (::fcntl(broker_fd, F_SETFD, FD_CLOEXEC) != 0) return 2;
   SetUpLog("worker", "info");
   RaiseDescriptorLimit();
-  Worker worker{BrokerChannel(Fd(broker_fd))};
+  Worker worker{BrokerChannel(Fd(broker_fd)), faults};
   return worker.Run();
 }
 

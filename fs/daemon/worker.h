@@ -7,6 +7,7 @@
 #include <thread>
 #include <variant>
 
+#include "fetch/base/fault_points.h"
 #include "fetch/base/handle.h"
 #include "fetch/base/mutex.h"
 #include "fs/app.h"
@@ -23,8 +24,9 @@ namespace modelfs::fs {
 /// which wait.
 class Worker {
  public:
-  /// `channel` is connected to the supervisor. Requires: SIGTERM, SIGINT and SIGHUP are blocked.
-  explicit Worker(BrokerChannel channel);
+  /// `channel` is connected to the supervisor. `faults` is borrowed; null: none.
+  /// Requires: SIGTERM, SIGINT and SIGHUP are blocked.
+  explicit Worker(BrokerChannel channel, FaultPoints* faults = nullptr);
   ~Worker();
 
   /// Serves until told to end. Returns the exit code.
@@ -49,6 +51,7 @@ class Worker {
   int End();
 
   BrokerClient broker_;
+  FaultPoints* const faults_;
   Fd signals_;
   Fd wake_;  ///< eventfd: something is in gone_ or unusable_.
   bool ending_ = false;

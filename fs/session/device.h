@@ -6,7 +6,9 @@
 #include <memory>
 #include <utility>
 
+#include "fetch/base/fault_points.h"
 #include "fetch/base/handle.h"
+#include "fs/session/device_faults.h"
 #include "fs/session/request_record.h"
 
 namespace modelfs::fs {
@@ -18,13 +20,14 @@ namespace modelfs::fs {
 /// Threads: Read and Write from any; Stop from any.
 class Device {
  public:
-  /// `fd` is borrowed and becomes non-blocking; libfuse's session closes it.
-  explicit Device(int fd);
+  /// `fd` is borrowed and becomes non-blocking; libfuse's session closes it. `faults` is borrowed;
+  /// null: none.
+  explicit Device(int fd, FaultPoints* faults = nullptr);
 
   ssize_t Read(void* buffer, std::size_t size);
   ssize_t Write(const iovec* parts, int count);
   /// Like Read, but -1 with EAGAIN when nothing is there.
-  ssize_t ReadNow(void* buffer, std::size_t size) const;
+  ssize_t ReadNow(void* buffer, std::size_t size);
   /// Asks the kernel to send again what was read but never answered (Linux 6.9+; ignored before).
   void AskToResend();
 
@@ -37,6 +40,7 @@ class Device {
 
  private:
   const int fd_;
+  const std::unique_ptr<DeviceFaults> faults_;  ///< Null in a release.
   std::shared_ptr<RequestRecord> record_;
   Fd wake_;
   std::atomic<bool> stopped_ = false;

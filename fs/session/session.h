@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "fetch/base/error.h"
+#include "fetch/base/fault_points.h"
 #include "fetch/base/handle.h"
 #include "fs/session/request_record.h"
 #include "fs/spec.h"
@@ -23,6 +24,7 @@ class Session {
   struct Options {
     int threads = 4;                            ///< `fuse-N` threads.
     std::chrono::milliseconds read_timeout{0};  ///< Parked reads fail with EIO after it; 0: never.
+    FaultPoints* faults = nullptr;              ///< Borrowed, outlives all replies; null: none.
     std::vector<std::byte> saved_init;          ///< FUSE_INIT to replay; empty: the kernel's first.
     /// Where requests are remembered if the kernel cannot send them again; null: nowhere.
     std::shared_ptr<RequestRecord> record;

@@ -31,17 +31,17 @@ std::unexpected<Error> Damaged(std::string_view how) {
 
 }  // namespace
 
-Result<std::shared_ptr<NodeLog>> NodeLog::Create() {
+Result<std::shared_ptr<NodeLog>> NodeLog::Create(FaultPoints* faults) {
   Fd fd(::memfd_create("modelfs-nodes", MFD_CLOEXEC));
   if (!fd) return FailErrno(errno, "memfd_create for node ids");
   if (::pwrite(fd.get(), kMagic.data(), kMagic.size(), 0) != static_cast<ssize_t>(kMagic.size()) ||
       !WriteCommitted(fd.get(), 0)) {
     return FailErrno(errno, "writing the head of a node log");
   }
-  return std::shared_ptr<NodeLog>(new NodeLog(std::move(fd), 0));
+  return std::shared_ptr<NodeLog>(new NodeLog(std::move(fd), 0, faults));
 }
 
-Result<std::shared_ptr<NodeLog>> NodeLog::Adopt(Fd log) {
+Result<std::shared_ptr<NodeLog>> NodeLog::Adopt(Fd log, FaultPoints* faults) {
   std::array<char, kMagic.size()> magic{};
   std::uint64_t committed = 0;
   const std::array<iovec, 2> head{iovec{magic.data(), magic.size()},
@@ -50,10 +50,16 @@ Result<std::shared_ptr<NodeLog>> NodeLog::Adopt(Fd log) {
     return Damaged("no such log");
   }
   if (committed == kBroken) return Damaged("its writer could not keep it whole");
-  return std::shared_ptr<NodeLog>(new NodeLog(std::move(log), committed));
+  return std::shared_ptr<NodeLog>(new NodeLog(std::move(log), committed, faults));
 }
 
 void NodeLog::Append(std::string_view record) {
+  if (faults_ != nullptr) faults_->Hit("node_log.append");
+  Add(record);
+  if (faults_ != nullptr) faults_->Hit("node_log.appended");
+}
+
+void NodeLog::Add(std::string_view record) {
   auto length = static_cast<std::uint32_t>(record.size());
   const std::array<iovec, 2> parts{iovec{&length, sizeof length},
                                    iovec{const_cast<char*>(record.data()), record.size()}};

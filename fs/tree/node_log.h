@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "fetch/base/error.h"
+#include "fetch/base/fault_points.h"
 #include "fetch/base/handle.h"
 #include "fetch/base/mutex.h"
 
@@ -26,10 +27,10 @@ class NodeLog {
   /// Larger than any record that a tree writes; what claims more is damage.
   static constexpr std::size_t kMaxRecordBytes = std::size_t{64} << 20;
 
-  /// A new, empty log. Errors: as FromErrno.
-  static Result<std::shared_ptr<NodeLog>> Create();
+  /// A new, empty log. `faults` is borrowed; null: none. Errors: as FromErrno.
+  static Result<std::shared_ptr<NodeLog>> Create(FaultPoints* faults = nullptr);
   /// Goes on with the log of a predecessor. Errors: kCorrupt (no such log), as FromErrno.
-  static Result<std::shared_ptr<NodeLog>> Adopt(Fd log);
+  static Result<std::shared_ptr<NodeLog>> Adopt(Fd log, FaultPoints* faults = nullptr);
 
   /// Adds one record; visible to Replay of any process once it returns. When it fails (no memory)
   /// the log is useless from then on: see broken.
@@ -48,9 +49,13 @@ class NodeLog {
   Result<Fd> Share() const;
 
  private:
-  explicit NodeLog(Fd fd, std::uint64_t committed) : fd_(std::move(fd)), committed_(committed) {}
+  NodeLog(Fd fd, std::uint64_t committed, FaultPoints* faults)
+      : fd_(std::move(fd)), faults_(faults), committed_(committed) {}
+
+  void Add(std::string_view record) EXCLUDES(mutex_);
 
   const Fd fd_;
+  FaultPoints* const faults_;
   mutable Mutex mutex_;
   std::uint64_t committed_ GUARDED_BY(mutex_);  ///< Bytes of records.
   bool broken_ GUARDED_BY(mutex_) = false;

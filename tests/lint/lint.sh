@@ -52,7 +52,7 @@ sleeps() {
 
 # CMake globs tests/unit/PROGRAM, tests/contract, tests/fuzz and tests/support; pytest collects test_*.py.
 orphans() {
-  sources tests | grep '\.cc$' | grep -vE '^tests/(unit/(fetch|index|fs|support)|contract|support|bench|fuzz|fault/disk)/' || true
+  sources tests | grep '\.cc$' | grep -vE '^tests/(unit/(fetch|index|fs|support)|contract|support|bench|fuzz|fault)/' || true
   git ls-files 'tests/*.py' | { xargs -r grep -lE '^ *def test_' || true; } | grep -vE '/test_[^/]*\.py$' || true
 }
 
