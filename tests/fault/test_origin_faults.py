@@ -1,9 +1,7 @@
 """Faults of an origin, by script, over S3, HTTP and MLflow: right bytes or the documented errno within the deadline."""
 
 import errno
-import json
 import os
-import pathlib
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,12 +9,11 @@ import pytest
 
 import scenarios
 from faulty_origin import CONTENT, SIZE, FaultyOrigin
-from harness import programs
+from figures import note
 
 READ_TIMEOUT = 10.0
 SLACK = 5.0  # for a machine that does other things, too
 SEEDS = [int(seed) for seed in os.environ.get("MODELFS_FAULT_SEEDS", "0 1 2").split()]
-FIGURES = pathlib.Path(os.environ.get("MODELFS_FIGURES", programs.MODELFS.parent.parent))
 
 
 def read(path):
@@ -35,13 +32,6 @@ def read(path):
                 data += piece
     except OSError as error:
         return bytes(data), errno.errorcode[error.errno], longest
-
-
-def note(name, figures):
-    FIGURES.mkdir(exist_ok=True)
-    path = FIGURES / "origin-faults.json"
-    known = json.loads(path.read_text()) if path.exists() else {}
-    path.write_text(json.dumps(known | {name: figures}, indent=1, sort_keys=True) + "\n")
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -65,7 +55,7 @@ def test_origin_faults(face, seed, modelfs):
                 wrong.append(f"{name}: {got}, expected {sorted(expected)}")
             if longest > READ_TIMEOUT + SLACK:
                 wrong.append(f"{name}: a read took {longest:.1f} s")
-        note(f"{face} seed {seed}", figures)
+        note("origin-faults", f"{face} seed {seed}", figures)
         assert not wrong, "\n".join(wrong)
         assert mount.status()["pid"] == worker, "the worker died on the way"
     finally:
@@ -96,7 +86,7 @@ def test_an_outage_is_not_made_worse(face, modelfs, folder):
             mount.unmount()
         finally:
             origin.close()
-    note(f"outage {face}", {"requests": counts[False], "requests_in_outage": counts[True]})
+    note("origin-faults", f"outage {face}", {"requests": counts[False], "requests_in_outage": counts[True]})
     assert counts[True] <= 2 * counts[False], counts
 
 

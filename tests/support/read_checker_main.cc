@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,6 +23,7 @@
 #include "fetch/base/handle.h"
 #include "fetch/base/mutex.h"
 #include "fetch/base/size.h"
+#include "tests/support/mapping.h"
 
 namespace modelfs::test {
 namespace {
@@ -51,25 +51,6 @@ void OnBusError(int) noexcept {
   static_cast<void>(!::write(STDERR_FILENO, text, sizeof text - 1));
   ::_exit(1);
 }
-
-/// A whole file in memory, read-only.
-class Mapping {
- public:
-  Mapping(int fd, std::uint64_t offset, std::size_t size)
-      : size_(size),
-        data_(::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, static_cast<off_t>(offset))) {}
-  ~Mapping() {
-    if (*this) ::munmap(data_, size_);
-  }
-  Mapping(const Mapping&) = delete;
-  Mapping& operator=(const Mapping&) = delete;
-  explicit operator bool() const { return data_ != MAP_FAILED; }
-  const unsigned char* data() const { return static_cast<const unsigned char*>(data_); }
-
- private:
-  const std::size_t size_;
-  void* const data_;
-};
 
 /// What all threads have found.
 class Findings {

@@ -15,10 +15,10 @@ def successor_of(mount, last):
 
     def fresh():
         try:
-            pid = worker_of(mount)
+            status = mount.status()
         except AssertionError:
             return None  # between two workers
-        return pid if pid != last else None
+        return status["pid"] if status["pid"] != last and status["mounts"] else None
 
     return wait_for(fresh, "a new worker answers")
 
