@@ -122,6 +122,7 @@ class Supervisor {
   void OnChildEnded();
   void OnWorkerDeath(const std::string& how);
   void WatchWorker(Clock::time_point now);
+  void DropDeadMounts();
   Result<void> Become(int program, std::uint64_t request);
   void StartSuccessor();
   void ReadSuccessor();
@@ -170,6 +171,7 @@ class Supervisor {
   Clock::time_point last_ping_{};
   Clock::time_point next_ping_{};
   Clock::time_point last_pong_{};
+  bool killed_ = false;  ///< The present worker, by the watchdog.
   std::optional<Clock::time_point> restart_at_;
   std::optional<Clock::time_point> drain_until_;
   std::optional<Clock::time_point> stop_until_;

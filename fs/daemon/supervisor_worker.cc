@@ -38,6 +38,7 @@ void Supervisor::Welcome(WorkerProcess worker) {
   worker_.emplace(std::move(worker));
   channel_open_ = true;
   bye_ = false;
+  killed_ = false;
   pings_ = 0;
   last_pong_ = Clock::now();
   next_ping_ = last_pong_ + options_.ping;
@@ -81,6 +82,7 @@ void Supervisor::WatchWorker(Clock::time_point now) {
                   std::chrono::duration_cast<std::chrono::milliseconds>(now - last_pong_).count());
     last_pong_ = now;
     ::kill(worker_->pid, SIGKILL);
+    if (std::exchange(killed_, true)) DropDeadMounts();
     return;
   }
   if (now < next_ping_) return;
@@ -90,6 +92,23 @@ void Supervisor::WatchWorker(Clock::time_point now) {
     last_ping_ = now;
     SendToWorker(PingMessage{++pings_});
   }
+}
+
+/// A worker in the hands of a disk that hangs cannot be ended, nor tell that a mount is gone. Its
+/// mounts that live wait for the disk with it; for those that were unmounted there is nothing to
+/// do.
+void Supervisor::DropDeadMounts() {
+  spdlog::error("supervisor.worker_stuck pid={}: does not end though killed", worker_->pid);
+  std::erase_if(mounts_, [](const auto& entry) {
+    pollfd device{entry.second.device.get(), 0, 0};
+    const bool dead = ::poll(&device, 1, 0) == 1 && (device.revents & POLLERR) != 0;
+    if (dead) {
+      spdlog::info("supervisor.unmounted session={} mountpoint={}", entry.first,
+                   entry.second.spec.mountpoint);
+    }
+    return dead;
+  });
+  if (mounts_.empty() && pending_.empty()) End(1);
 }
 
 void Supervisor::OnChildEnded() {
