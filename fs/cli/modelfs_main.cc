@@ -1,4 +1,5 @@
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <iostream>
@@ -6,7 +7,19 @@
 #include "fs/cli/cli.h"
 #include "fs/config.h"
 
+namespace {
+
+/// A core would hold the keys of every source. 1, not 0: of cores that go to a program the kernel
+/// drops only those (fs/coredump.c; core(5)).
+void ForbidCores() {
+  constexpr rlimit kNone{.rlim_cur = 1, .rlim_max = 1};
+  static_cast<void>(::setrlimit(RLIMIT_CORE, &kNone));  // Less can always be had.
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
+  ForbidCores();
   const modelfs::fs::ProcessEnvironment env;
   winsize size{};
   const bool terminal = ::isatty(STDOUT_FILENO) == 1;

@@ -9,10 +9,10 @@ import urllib.request
 
 import pytest
 
-from harness import programs, servers
+from harness import canaries, programs, servers
 from harness.waiting import wait_for
 
-CANARY = "cAnArY/secret+of=tests"
+CANARY = canaries.secret("http")
 
 
 def get(url, token=None):

@@ -6,7 +6,7 @@ import threading
 import time
 from datetime import datetime, timedelta, timezone
 
-from harness import servers
+from harness import canaries, servers
 from harness.data import random_file
 from harness.servers import ACCESS_KEY, SECRET_KEY
 from harness.waiting import wait_for
@@ -45,6 +45,7 @@ class KeysEndpoint:
         self._server.server_close()
 
 
+BEARER = "Bearer " + canaries.secret("pod")
 NO_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
@@ -52,8 +53,8 @@ def test_a_containers_keys_are_fetched_again_before_they_expire(modelfs, s3, fol
     source = random_file(folder / "weights.bin", 24 << 20)
     s3.adopt("models", "container/weights.bin", source, '"container-1"')
     s3.adopt("models", "container/later/more.bin", source, '"container-2"')
-    (folder / "token").write_text("Bearer of-the-pod\n")
-    endpoint = KeysEndpoint(8, "Bearer of-the-pod")
+    (folder / "token").write_text(f"{BEARER}\n")
+    endpoint = KeysEndpoint(8, BEARER)
     try:
         mount = modelfs.mount("m=s3://models/container", endpoint=s3.url, without=NO_KEYS, AWS_CONTAINER_CREDENTIALS_FULL_URI=endpoint.url,
                               AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=str(folder / "token"))
@@ -90,7 +91,7 @@ def test_roles_and_programs_give_keys(modelfs, folder):
         client.create_bucket(Bucket="models")
         source = random_file(folder / "weights.bin", 3 << 20)
         client.upload_file(str(source), "models", "x/weights.bin")
-        (folder / "token").write_text("a.b.c")
+        (folder / "token").write_text("a.b." + canaries.secret("identity"))
         program = folder / "keys"
         program.write_text(f"""#!/bin/sh
 echo '{{"Version": 1, "AccessKeyId": "{ACCESS_KEY}", "SecretAccessKey": "{SECRET_KEY}"}}'

@@ -1,7 +1,11 @@
 """A web server as a source."""
 
-from harness import programs, servers
+from urllib.parse import quote
+
+from harness import canaries, programs, servers
 from harness.data import random_file
+
+PASSWORD = canaries.secret("web")
 
 
 def test_a_web_server_is_mounted(modelfs, folder):
@@ -42,17 +46,17 @@ def test_a_password_stays_in_its_file(modelfs, folder):
     root = folder / "www"
     root.mkdir()
     (root / "a").write_text("alpha")
-    nginx = servers.Nginx(folder, root, user="me", password="hush-hush")
+    nginx = servers.Nginx(folder, root, user="me", password=PASSWORD)
     try:
         at = modelfs.new_mount_point()
         words = modelfs.mount_arguments([f"m={nginx.url}/"], None, folder / "cache")
         denied = modelfs.run("mount", *words, at)
         assert denied.returncode == 1 and "auth_file" in denied.stderr, denied.stderr
-        (folder / "auth").write_text("me:hush-hush\n")
+        (folder / "auth").write_text(f"me:{PASSWORD}\n")
         mount = modelfs.mount(f"m={nginx.url}/", arguments=["--auth-file", folder / "auth"])
         assert (mount / "m" / "a").read_text() == "alpha"
-        assert "hush-hush" not in programs.check(modelfs.run("status", "--json", mount.path)).stdout
-        in_the_uri = modelfs.run("mount", *modelfs.mount_arguments(["m=http://me:hush-hush@h/"], None, folder / "other"), modelfs.new_mount_point())
-        assert in_the_uri.returncode == 2 and "hush-hush" not in in_the_uri.stderr, in_the_uri.stderr
+        assert PASSWORD not in programs.check(modelfs.run("status", "--json", mount.path)).stdout
+        in_the_uri = modelfs.run("mount", *modelfs.mount_arguments([f"m=http://me:{quote(PASSWORD, safe='')}@h/"], None, folder / "other"), modelfs.new_mount_point())
+        assert in_the_uri.returncode == 2 and PASSWORD not in in_the_uri.stderr, in_the_uri.stderr
     finally:
         nginx.stop()

@@ -7,11 +7,12 @@ import re
 import numpy
 import pytest
 
-from harness import minilm, mlflow
+from harness import canaries, minilm, mlflow
 from harness.servers import Pages, Versitygw
 from harness.waiting import wait_for
 
 MIB = 1 << 20
+PASSWORD, WRONG = canaries.secret("mlflow"), canaries.secret("wrong")
 
 
 class Setting:
@@ -79,7 +80,7 @@ def direct(scratch, mlflow_s3):
 def guarded(scratch):
     """--app-name basic-auth."""
     server = mlflow.Mlflow(scratch / "guarded", "--app-name", "basic-auth", "--artifacts-destination", scratch / "guarded-artifacts",
-                           login=("admin", "not-the-default-1"), MLFLOW_FLASK_SERVER_SECRET_KEY="for tests only",
+                           login=("admin", PASSWORD), MLFLOW_FLASK_SERVER_SECRET_KEY="for tests only",
                            MLFLOW_AUTH_CONFIG_PATH=auth_config(scratch))
     server.predictions = server.register("iris", 2)
     server.set_alias("iris", "champion", 1)
@@ -100,7 +101,7 @@ def version_2(scratch):
 def auth_config(scratch):
     path = scratch / "basic_auth.ini"
     path.write_text("[mlflow]\ndefault_permission = READ\n" f"database_uri = sqlite:///{scratch}/basic_auth.db\n"
-                    "admin_username = admin\nadmin_password = not-the-default-1\n"
+                    f"admin_username = admin\nadmin_password = {PASSWORD}\n"
                     "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n")
     return path
 
@@ -225,12 +226,12 @@ def test_everything_that_was_read_works_with_all_servers_down(scratch, folder, m
 @pytest.mark.timeout(600)
 def test_a_wrong_password_is_told_by_name(guarded, modelfs):
     result = modelfs.run("mount", "--source", "mlflow:" + guarded.server.url, "--cache", modelfs.folder / "cache", modelfs.new_mount_point(),
-                          MLFLOW_TRACKING_USERNAME="admin", MLFLOW_TRACKING_PASSWORD="canary-wrong")
+                          MLFLOW_TRACKING_USERNAME="admin", MLFLOW_TRACKING_PASSWORD=WRONG)
     assert result.returncode == 1
-    assert "401" in result.stderr and "MLFLOW_TRACKING_PASSWORD" in result.stderr and "canary-wrong" not in result.stderr
+    assert "401" in result.stderr and "MLFLOW_TRACKING_PASSWORD" in result.stderr and WRONG not in result.stderr
     credentials = modelfs.folder / ".mlflow/credentials"
     credentials.parent.mkdir()
-    credentials.write_text("[mlflow]\nmlflow_tracking_username = admin\nmlflow_tracking_password = not-the-default-1\n")
+    credentials.write_text(f"[mlflow]\nmlflow_tracking_username = admin\nmlflow_tracking_password = {PASSWORD}\n")
     mount = mlflow.mount(modelfs, guarded.server)
     assert "iris" in os.listdir(mount.path)
 

@@ -12,9 +12,11 @@ import uuid
 
 import pytest
 
-from harness import mlflow
+from harness import canaries, mlflow
 from harness.servers import free_port
 from harness.waiting import wait_for
+
+SECRET = canaries.secret("webhook")
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +108,7 @@ def post(port, body, headers):
 def test_a_signed_webhook_flips_within_a_second_and_no_other_does(server, modelfs):
     """Must show 4. Polling is off, so that nothing else can move the alias."""
     secret = modelfs.folder / "secret"
-    secret.write_text("s3cr3t\n")
+    secret.write_text(SECRET + "\n")
     port = free_port()
     server.set_alias("flip", "champion", 1)
     mount = mlflow.mount(modelfs, server, "--alias-poll", "0", "--listing-ttl", "1h", "--http", f"127.0.0.1:{port}",
@@ -116,10 +118,10 @@ def test_a_signed_webhook_flips_within_a_second_and_no_other_does(server, modelf
     server.set_alias("flip", "champion", 2)
     assert post(port, body, {}) == 401
     assert post(port, body, sign("wrong", body)) == 401
-    assert post(port, body, sign("s3cr3t", body + b" ")) == 401
-    assert post(port, body, sign("s3cr3t", body, at=time.time() - 400)) == 401
+    assert post(port, body, sign(SECRET, body + b" ")) == 401
+    assert post(port, body, sign(SECRET, body, at=time.time() - 400)) == 401
     assert os.readlink(mount / "flip/@champion") == "1"
-    headers = sign("s3cr3t", body)
+    headers = sign(SECRET, body)
     assert post(port, body, headers) == 200
     begun = time.monotonic()
     wait_for(lambda: os.readlink(mount / "flip/@champion") == "2", "the alias moves", 5)
@@ -129,7 +131,7 @@ def test_a_signed_webhook_flips_within_a_second_and_no_other_does(server, modelf
     with pytest.raises(AssertionError):
         wait_for(lambda: os.readlink(mount / "flip/@champion") == "1", "a replay moves nothing", 2)
     # MLflow itself calls it.
-    created = server.call("POST", "webhooks", name="modelfs", url=f"http://127.0.0.1:{port}/webhooks/mlflow", secret="s3cr3t",
+    created = server.call("POST", "webhooks", name="modelfs", url=f"http://127.0.0.1:{port}/webhooks/mlflow", secret=SECRET,
                           status="ACTIVE", events=[{"entity": "MODEL_VERSION_ALIAS", "action": "CREATED"}])
     try:
         server.set_alias("flip", "champion", 1)

@@ -1,14 +1,18 @@
 """Mounts made by `modelfs mount`, and the commands that talk to their daemons."""
 
+import contextlib
 import json
 import os
 import pathlib
 import subprocess
+import time
 
-from harness import programs
+from harness import canaries, programs
 from harness.servers import ACCESS_KEY, REGION, SECRET_KEY
 from harness.waiting import wait_for
 
+# Logs of servers, which may keep what they are asked.
+OTHERS = {"origin.log", "versitygw.log", "access.log", "moto.log", "python.log", "mlflow.log"}
 MARK = "MODELFS_TEST"  # in the environment of everything that a test starts
 
 
@@ -60,12 +64,14 @@ class Commands:
         self.environment = programs.clean_environment(
             self.folder, **{MARK: self.folder, "AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
                             "AWS_REGION": REGION, "XDG_RUNTIME_DIR": self.folder} | variables)
-        self.mounts = []
+        self.mounts, self._said, self._begun = [], [], time.time() - 1
 
     def run(self, *arguments, limit=60.0, without=(), **variables):
         """Runs `modelfs ARGUMENTS`; `variables` are added to its environment, those of `without` removed."""
         environment = {k: v for k, v in (self.environment | variables).items() if k not in without}
-        return programs.run([*self.prefix, self.program, *arguments], environment, limit)
+        result = programs.run([*self.prefix, self.program, *arguments], environment, limit)
+        self._said.append(result.stdout + result.stderr)
+        return result
 
     def mount(self, *sources, endpoint=None, cache=None, at=None, arguments=(), **variables):
         """Mounts and returns a Mount; asserts that it worked. `cache` and `at` are made below the folder."""
@@ -108,9 +114,32 @@ class Commands:
             if is_mounted(path):
                 programs.check(programs.run(["umount", "-l", path], self.environment))
 
+    def leaks(self):
+        """Secrets in what modelfs has said, logged, shown or left behind; canaries.py says what is a secret."""
+        complaints = []
+        for said in self._said:
+            complaints += canaries.find("what a command printed", said)
+        for path in self.written():
+            complaints += canaries.find_in_file(path)
+        for pid in self.processes():
+            for name in ("cmdline", "comm"):
+                with contextlib.suppress(OSError):
+                    complaints += canaries.find(f"{name} of a process", pathlib.Path(f"/proc/{pid}/{name}").read_bytes())
+        return complaints
+
+    def written(self):
+        """Logs of daemons that were written to since this began, and what else modelfs may have left: cores, reports of sanitizers."""
+        own = {path for pattern in ("*.log*", "core*", "sanitizer*") for path in self.folder.glob(pattern) if path.name not in OTHERS}
+        daemons = {path for folder in (pathlib.Path("/run/modelfs"), self.folder / "modelfs") for path in folder.glob("*.log*")}
+        return sorted(path for path in own | daemons if path.is_file() and path.stat().st_mtime >= self._begun)
+
     def clean_up(self):
         """Unmounts all that is left and ends what still runs; says what should not have been there."""
-        complaints = []
+        if any(is_mounted(path) for path in self.mounts):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.run("status", "--json", limit=20)
+                self.run("status", limit=20)
+        complaints = self.leaks()
         for path in self.mounts:
             if is_mounted(path):
                 try:
@@ -127,6 +156,7 @@ class Commands:
             complaints.append(str(error))
             for pid in self.processes():
                 os.kill(pid, 9)
+        complaints += self.leaks()
         for report in sorted(self.folder.glob("sanitizer*")):
             complaints.append(report.read_text(errors="replace"))
             report.unlink()

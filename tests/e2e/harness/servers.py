@@ -19,11 +19,11 @@ import urllib.request
 import boto3
 import botocore.config
 
-from harness import programs
+from harness import canaries, programs
 from harness.waiting import wait_for
 
 ACCESS_KEY = "AKIAMODELFSTESTS"
-SECRET_KEY = "n0t-a-secret/only+for=tests"
+SECRET_KEY = canaries.secret("n0t-a-secret")
 REGION = "us-east-1"
 
 
