@@ -24,6 +24,7 @@ AFTER_A_START = ["local_tier.check"]  # what is there is checked once in the lif
 LABELS = [*FETCH, *WRITE, *COMMIT, *EVICT, *REPLY, *NODES]
 RANDOM_KILLS = 300 if WHOLE else 30
 HITS = (1, 5) if WHOLE else (3,)
+BOTH = ["auto", "off"]  # whether the kernel sends again what a dead worker had read, or modelfs remembers it
 REST = (1.5, 3.5)  # seconds between two kills; a worker that dies more often than that is started later and later
 SIZE = 160 * MIB
 SMALL, SMALL_SIZE = 40, 2 * MIB
@@ -32,7 +33,7 @@ SMALL, SMALL_SIZE = 40, 2 * MIB
 class Battle:
     """A mount whose cache is too small for what its readers want, and the readers."""
 
-    def __init__(self, commands, start_origin, seed):
+    def __init__(self, commands, start_origin, seed, resend):
         self.chance = random.Random(seed)
         models = commands.folder / "origin" / "models"
         random_file(models / "m" / "weights.bin", SIZE)
@@ -42,7 +43,7 @@ class Battle:
         (models / "f" / "first").write_bytes(b"1")
         origin = start_origin("--latency", "2ms")
         self.mount = commands.mount("m=s3://models/m", "f=s3://models/f", endpoint=origin.url,
-                                    arguments=["--cache-size", "128MiB", "--listing-ttl", "1s", "--memory", "64MiB"])
+                                    arguments=["--cache-size", "128MiB", "--listing-ttl", "1s", "--memory", "64MiB", "--resend", resend])
         self.load = Load(commands, self.mount / "m", models / "m", seed)
         self.newcomers = Newcomers(self.mount / "f", models / "f")
         self.newcomers.start()
@@ -63,14 +64,18 @@ class Battle:
 
 
 @pytest.fixture
-def battle(faulty, start_origin):
+def battle(faulty, start_origin, request):
     seed = int(os.environ.get("MODELFS_SEED", secrets.randbits(32)))
     print(f"MODELFS_SEED={seed}")
-    made = Battle(faulty, start_origin, seed)
+    made = Battle(faulty, start_origin, seed, request.param)
     yield made
     made.load.kill()
     made.newcomers.stop_now = True
     made.newcomers.join(60)
+
+
+def named(what, request):
+    return f"{what}, resend {request.node.callspec.params['battle']}"
 
 
 def quiet(battle, rounds=4):
@@ -83,7 +88,8 @@ def quiet(battle, rounds=4):
 
 
 @pytest.mark.timeout(3600)
-def test_kills_at_each_label(battle, faulty):
+@pytest.mark.parametrize("battle", BOTH if WHOLE else ["auto"], indirect=True)
+def test_kills_at_each_label(battle, faulty, request):
     board, moments, labels = faulty.board, quiet(battle), ["quiet"] * 4
     for hit in HITS:
         for label in LABELS:
@@ -100,12 +106,13 @@ def test_kills_at_each_label(battle, faulty):
     stalls = list(battle.load.stalls(moments))
     by_label = {label: summary([one for name, one in zip(labels, stalls) if name == label]) for label in dict.fromkeys(labels)}
     everything = summary([one for name, one in zip(labels, stalls) if name != "quiet"])
-    note("worker-kills", "labels", {"by_label": by_label, "all": everything, "kills": len(LABELS) * len(HITS), "load": seen})
+    note("worker-kills", named("labels", request), {"by_label": by_label, "all": everything, "kills": len(LABELS) * len(HITS), "load": seen})
     assert everything["stall_p99_ms"] < 1000, everything
 
 
 @pytest.mark.timeout(3600)
-def test_kills_at_random(battle):
+@pytest.mark.parametrize("battle", BOTH if WHOLE else ["off"], indirect=True)
+def test_kills_at_random(battle, request):
     moments = quiet(battle)
     first = len(moments)
     for _ in range(RANDOM_KILLS):
@@ -116,5 +123,5 @@ def test_kills_at_random(battle):
     seen = battle.end()
     stalls = list(battle.load.stalls(moments))
     everything = summary(stalls[first:])
-    note("worker-kills", "random", {"all": everything, "quiet": summary(stalls[:first]), "kills": RANDOM_KILLS, "load": seen})
+    note("worker-kills", named("random", request), {"all": everything, "quiet": summary(stalls[:first]), "kills": RANDOM_KILLS, "load": seen})
     assert everything["stall_p99_ms"] < 1000, everything
