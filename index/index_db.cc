@@ -58,6 +58,10 @@ Result<void> IndexDb::Prepare() {
     needs_rebuild_ = GetNumber(txn, store_->table(Table::kMeta), "built", built) != 0;
     return 0;
   });
+  if (!read && read.error().code == Errc::kIo && store_->existed()) {
+    needs_rebuild_ = true;  // As far as that goes; once more in the next life.
+    return {};
+  }
   if (!read) return read;
   if (format == kFormat) {
     // What is structurally sound may still be damaged.
@@ -65,7 +69,9 @@ Result<void> IndexDb::Prepare() {
       auto objects = Objects();
       if (!objects) return std::unexpected(std::move(objects.error()));
     }
-    return SumRecords();
+    const auto summed = SumRecords();
+    if (!summed && summed.error().code == Errc::kCorrupt) return summed;
+    return {};  // What has no sum is not there.
   }
   if (format == kFormatBefore) return Upgrade();
   if (format != 0) {
@@ -73,11 +79,13 @@ Result<void> IndexDb::Prepare() {
                 fmt::format("index has format {}, this program knows {}", format, kFormat));
   }
   needs_rebuild_ = true;
-  return store_->Write([this](MDB_txn* txn) {
+  auto written = store_->Write([this](MDB_txn* txn) {
     const MDB_dbi meta = store_->table(Table::kMeta);
     const int rc = PutNumber(txn, meta, "format", kFormat);
     return rc == 0 ? PutNumber(txn, meta, "sums", 1) : rc;
   });
+  if (!written && store_->existed()) return {};
+  return written;
 }
 
 /// From format 1, whose objects have neither pins nor the blocks that they take.

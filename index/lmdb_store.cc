@@ -60,6 +60,21 @@ void WriteStamp(const fs::path& file, const Stamp& stamp) {
   if (fd && ::write(fd.get(), &stamp, sizeof stamp) != sizeof stamp) ::unlink(file.c_str());
 }
 
+/// What an index that was good before should live through.
+bool MayPass(int code) {
+  switch (code) {
+    case ENOSPC:
+    case EDQUOT:
+    case EROFS:
+    case EIO:
+    case ESTALE:
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM: return true;
+    default: return false;
+  }
+}
+
 }  // namespace
 
 std::unexpected<Error> LmdbError(std::string_view operation, int rc) {
@@ -95,6 +110,8 @@ void LmdbStore::SetAside(const fs::path& directory, std::string_view reason) {
 Result<std::unique_ptr<LmdbStore>> LmdbStore::Open(const fs::path& directory,
                                                    std::size_t map_bytes) {
   std::error_code error;
+  const bool existed = fs::exists(directory / "data.mdb", error) ||
+                       fs::exists(directory / "data.mdb.damaged", error);
   fs::create_directories(directory, error);
   if (error) {
     return FailErrno(error.value(), fmt::format("create {}", directory.string()));
@@ -102,6 +119,7 @@ Result<std::unique_ptr<LmdbStore>> LmdbStore::Open(const fs::path& directory,
   std::unique_ptr<LmdbStore> store(new LmdbStore(directory, map_bytes));
   const fs::path data = directory / "data.mdb";
   const fs::path stamp_file = directory / "stamp";
+  store->existed_ = existed;
   if (const auto stamp = ReadStamp(stamp_file); stamp) {
     store->was_closed_ = true;
     ::unlink(stamp_file.c_str());
@@ -122,8 +140,11 @@ Result<std::unique_ptr<LmdbStore>> LmdbStore::Open(const fs::path& directory,
     SetAside(directory, opened.error().what);
     opened = store->TryOpen();
   }
+  if (!opened) store->env_.reset();
   lock.Unlock();
-  if (!opened) return std::unexpected(std::move(opened.error()));
+  if (opened) return store;
+  if (!existed || !MayPass(store->open_code_)) return std::unexpected(std::move(opened.error()));
+  spdlog::warn("index.unreadable what=\"{}\"", opened.error().what);
   return store;
 }
 
@@ -135,6 +156,7 @@ Result<void> LmdbStore::TryOpen() {
   mdb_env_set_mapsize(raw, map_bytes_);
   mark_.Enter();
   int rc = mdb_env_open(raw, directory_.c_str(), MDB_NOTLS | MDB_NOMETASYNC, 0600);
+  open_code_ = rc;
   if (rc != 0) {
     mark_.Leave();
     // What cannot be read is as good as damaged; what cannot be had now is not.
@@ -170,6 +192,7 @@ Result<void> LmdbStore::OpenTables() {
     }
     return 0;
   });
+  open_code_ = rc;
   if (rc != 0) return LmdbError("open tables", rc);
   return {};
 }

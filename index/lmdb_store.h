@@ -41,8 +41,9 @@ class LmdbStore {
   /// orderly close, or, where there is no stamp, is no sound LMDB file, is moved aside to
   /// `data.mdb.damaged` and replaced by an empty one; so is what brought down one process after the
   /// other.
-  /// Errors: as FromErrno for a directory that cannot be used, or not now (no descriptors, no
-  /// memory).
+  /// One that was there before is opened by the next who writes if it cannot be now (no room, no
+  /// descriptors, a disk that is read-only); until then every Read fails.
+  /// Errors: as FromErrno for a directory that cannot be used.
   /// `map_bytes`: how large the memory map is at first.
   static Result<std::unique_ptr<LmdbStore>> Open(const std::filesystem::path& directory,
                                                  std::size_t map_bytes = kFirstMapBytes);
@@ -52,6 +53,8 @@ class LmdbStore {
   MDB_dbi table(Table t) const { return tables_[static_cast<std::size_t>(t)]; }
   /// Whether its last owner closed it in order.
   bool was_closed() const { return was_closed_; }
+  /// Whether there was one before.
+  bool existed() const { return existed_; }
   Result<void> Read(const Body& body) const EXCLUDES(growing_);
   /// Doubles the map and starts again when it is full. After a failure that LMDB does not go on
   /// from, the environment is opened anew.
@@ -75,6 +78,8 @@ class LmdbStore {
   const std::size_t map_bytes_;
   CrashMark mark_;
   bool was_closed_ = false;
+  bool existed_ = false;
+  int open_code_ = 0;      ///< LMDB's, of the last attempt.
   mutable Mutex growing_;  ///< Keeps readers out while the map is resized.
   LmdbEnv env_;  ///< Changed by Open, Close and the writer, under `growing_`; null when broken.
   mutable LmdbTxn reader_ GUARDED_BY(growing_);  ///< Reset between reads; renewing beats beginning.

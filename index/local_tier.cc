@@ -11,6 +11,7 @@
 #include <bit>
 #include <cerrno>
 #include <cstdio>
+#include <optional>
 #include <string_view>
 #include <system_error>
 
@@ -92,6 +93,20 @@ int ProbeWrite(const fs::path& directory) {
   return error_number;
 }
 
+/// What a cache that was good before should live through.
+bool MayPass(int error_number) {
+  switch (error_number) {
+    case ENOSPC:
+    case EDQUOT:
+    case EROFS:
+    case EIO:
+    case ESTALE:
+    case EMFILE:
+    case ENFILE: return true;
+    default: return false;
+  }
+}
+
 }  // namespace
 
 LocalTier::LocalTier(fs::path directory, std::uint64_t chunk_size_bytes, DirectWrites direct_writes)
@@ -134,10 +149,15 @@ Result<LocalTier> LocalTier::Open(const fs::path& directory, std::uint64_t chunk
     chunk_size_bytes = chunk;
     current = version == kFormat;
   }
-  if (const int rc = ProbeWrite(directory); rc != 0) return Unusable(directory, rc, "write");
+  std::optional<Error> trouble;
+  if (const int rc = ProbeWrite(directory); rc != 0) {
+    auto unusable = Unusable(directory, rc, "write");
+    if (!current || !MayPass(rc)) return unusable;
+    trouble = std::move(unusable.error());
+  }
   struct statvfs space{};
   if (::statvfs(directory.c_str(), &space) != 0) return Unusable(directory, errno, "statvfs");
-  if (space.f_bavail * space.f_frsize < kLeastFreeBytes) {
+  if (!current && space.f_bavail * space.f_frsize < kLeastFreeBytes) {
     return Unusable(directory, ENOSPC,
                     fmt::format("{} bytes free, at least {} needed",
                                 space.f_bavail * space.f_frsize, kLeastFreeBytes));
@@ -151,7 +171,9 @@ Result<LocalTier> LocalTier::Open(const fs::path& directory, std::uint64_t chunk
       return Unusable(directory, rc, "write FORMAT");
     }
   }
-  return LocalTier(directory, chunk_size_bytes, direct_writes);
+  LocalTier tier(directory, chunk_size_bytes, direct_writes);
+  tier.trouble_ = std::move(trouble);
+  return tier;
 }
 
 fs::path LocalTier::PathOf(const std::string& digest) const {
@@ -176,6 +198,7 @@ Result<void> LocalTier::OpenData(const fs::path& path, std::uint64_t size_bytes,
 
 Result<ObjectFiles> LocalTier::OpenObject(const fetch::ObjectId& id) const {
   const fs::path path = PathOf(id.Digest());
+  ::unlink((path / "map.new").c_str());  // What a loss of power may leave.
   auto map = MapFile::Open(path / "map");
   if (!map) {
     if (map.error().code != Errc::kCorrupt) return std::unexpected(std::move(map.error()));
@@ -233,7 +256,7 @@ std::uint64_t BlocksOf(const struct stat& info) {
 Result<void> LocalTier::RemoveObject(const std::string& digest) const {
   const fs::path path = PathOf(digest);
   // The map first: it never speaks of data that is not there.
-  for (const char* name : {"map", "data"}) {
+  for (const char* name : {"map", "data", "map.new"}) {
     if (::unlink((path / name).c_str()) != 0 && errno != ENOENT) {
       return FailErrno(errno, fmt::format("remove {}", (path / name).string()));
     }

@@ -32,13 +32,16 @@ class LocalTier {
 
   enum class DirectWrites : std::uint8_t { kOff, kWhereItWorks };
 
-  /// Opens or makes `directory` (mode 0700, parents too).
+  /// Opens or makes `directory` (mode 0700, parents too). One that was good before is opened even
+  /// if it is full or read-only now, see trouble().
   /// Errors: kDenied, kNoSpace (less than kLeastFreeBytes), kInvalid (made by another format
   /// version; nothing was touched), kIo. The text names the directory and what to do.
   static Result<LocalTier> Open(const std::filesystem::path& directory,
                                 std::uint64_t chunk_size_bytes, DirectWrites direct_writes);
 
   const std::filesystem::path& directory() const { return directory_; }
+  /// Why nothing could be written when it was opened.
+  const std::optional<Error>& trouble() const { return trouble_; }
   /// The directory's own, which may differ from what was asked for.
   std::uint64_t chunk_size_bytes() const { return chunk_size_bytes_; }
   /// Hash of the kernel's boot id.
@@ -88,6 +91,7 @@ class LocalTier {
   std::uint64_t chunk_size_bytes_;
   DirectWrites direct_writes_;
   std::uint64_t boot_hash_;
+  std::optional<Error> trouble_;
 };
 
 }  // namespace modelfs::index
