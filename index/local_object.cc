@@ -30,7 +30,9 @@ void LocalObject::Load() {
   const std::uint64_t indexed = record ? record->present_chunks : 0;
   // The map wins.
   const bool certain = read && (files || files.error().code == Errc::kNotFound);
-  if (certain && indexed != present.size()) {
+  // After a loss of power the map may have other chunks than the index believes, and as many.
+  const bool doubtful = record && !core_->db->was_closed();
+  if (certain && (indexed != present.size() || doubtful)) {
     core_->db->Replace(id_, chunks_.chunk_size(), present);
   }
   std::vector<std::move_only_function<void()>> queued;
