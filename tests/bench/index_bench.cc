@@ -119,18 +119,29 @@ int Run() {
   // The best of a few: neighbours on the machine only ever make it slower.
   for (int round = 2; round < kRounds; ++round) lookup_us = std::min(lookup_us, lookups());
 
+  // A copy without a stamp is what a kill leaves.
+  const std::filesystem::path killed = directory.path() / "killed";
+  std::filesystem::create_directories(killed);
+  std::filesystem::copy_file(path / "data.mdb", killed / "data.mdb");
+  begin = WallMs();
+  const auto after_kill = Open(killed);
+  const double kill_ms = WallMs() - begin;
+
   const std::uint64_t bytes = std::filesystem::file_size(path / "data.mdb");
   fmt::print(
-      "{{\"chunks\": {}, \"bytes\": {}, \"open_ms\": {:.1f}, \"open_ms_limit\": {}, \"list_ms\": "
-      "{:.1f}, \"lookup_us\": {:.2f}, \"lookup_us_limit\": {}, \"crc64nvme_gb_per_s\": {:.1f}, "
+      "{{\"chunks\": {}, \"bytes\": {}, \"open_ms\": {:.1f}, \"open_ms_limit\": {}, "
+      "\"open_after_kill_ms\": {:.1f}, \"list_ms\": {:.1f}, \"lookup_us\": {:.2f}, "
+      "\"lookup_us_limit\": {}, \"crc64nvme_gb_per_s\": {:.1f}, "
       "\"crc32_gb_per_s\": {:.1f}, \"crc32c_gb_per_s\": {:.1f}}}\n",
-      kObjects * kChunks, bytes, open_ms, kMostOpenMs, list_ms, lookup_us, kMostLookupUs,
+      kObjects * kChunks, bytes, open_ms, kMostOpenMs, kill_ms, list_ms, lookup_us, kMostLookupUs,
       CrcGigabytesPerSecond(fetch::ChecksumKind::kCrc64Nvme),
       CrcGigabytesPerSecond(fetch::ChecksumKind::kCrc32),
       CrcGigabytesPerSecond(fetch::ChecksumKind::kCrc32c));
   const bool right = objects == kObjects && found == kRounds * kLookups;
   if (!right) fmt::print(stderr, "index-bench: {} objects, {} found\n", objects, found);
-  return right && open_ms <= kMostOpenMs && lookup_us <= kMostLookupUs ? 0 : 1;
+  return right && open_ms <= kMostOpenMs && kill_ms <= kMostOpenMs && lookup_us <= kMostLookupUs
+             ? 0
+             : 1;
 }
 
 }  // namespace
