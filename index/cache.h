@@ -167,9 +167,11 @@ class Cache {
   };
 
   /// Opens or makes the cache; reconciles objects left dirty; rebuilds a lost or damaged index from
-  /// the map files. Blocks (call it at start, not on a request).
-  /// Errors: kDenied (unwritable), kNoSpace (less than 64 MiB free), kInvalid (another format
-  /// version, with both versions in the text), kIo. The text names the directory and the mend.
+  /// the map files. Blocks (call it at start, not on a request). A directory that was good before
+  /// is opened, degraded, on a disk that is full or read-only, too.
+  /// Errors: kDenied (unwritable), kNoSpace (a new one: less than 64 MiB free), kInvalid (another
+  /// format version, with both versions in the text), kIo. The text names the directory and the
+  /// mend.
   static Result<std::unique_ptr<Cache>> Open(Options options);
 
   /// Completes reads in flight with kCancelled, writes what has arrived, commits, closes.
