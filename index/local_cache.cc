@@ -150,7 +150,7 @@ std::optional<ObjectStatus> LocalCache::Find(const fetch::ObjectId& id) const {
     const MutexLock lock(mutex_);
     if (const auto it = objects_.find(digest); it != objects_.end()) object = it->second.lock();
   }
-  if (object) {
+  if (object && object->loaded()) {  // Until then it seems to be empty.
     ObjectStatus status = object->Status();
     if (status.cached_bytes > 0 || status.pinned) return status;
   }

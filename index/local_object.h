@@ -86,6 +86,7 @@ class LocalObject final : public CachedObject,
   void EndRead(std::uint64_t chunk) EXCLUDES(mutex_);
   /// Waits until nothing is under way. Not on a thread that completions run on.
   void AwaitQuiet(std::chrono::milliseconds limit) EXCLUDES(mutex_);
+  bool loaded() const { return loaded_.load(std::memory_order_acquire); }
   int data_fd() const { return data_fd_.load(std::memory_order_acquire); }
   /// Takes a chunk whose bytes on disk are wrong out of use.
   void ReportBad(std::uint64_t chunk) EXCLUDES(mutex_);
