@@ -108,6 +108,7 @@ void ModelLife::Flip(std::size_t object, std::uint32_t where) {
   byte = static_cast<char>(byte ^ 1);
   static_cast<void>(::pwrite(fd.get(), &byte, 1, static_cast<off_t>(at)));
   model_.object[object].must &= ~Chunks(at, at + 1);
+  model_.object[object].flipped |= Chunks(at, at + 1);
 }
 
 std::shared_ptr<index::CachedObject> ModelLife::Get(std::size_t object) {
@@ -259,7 +260,11 @@ void ModelLife::FetchAll(std::size_t object) {
   Get(object)->FetchAll(index::Priority::kPlan, whole.done());
   const auto result = whole.Wait(kLimit);
   if (result) {
-    if (!disk_faults_) model_.object[object].must = model_.object[object].may = all;
+    if (!disk_faults_) {
+      ObjectModel& m = model_.object[object];
+      m.must = all & ~m.flipped;  // Who fetches does not look at what seems to be there.
+      m.may = all;
+    }
     return;
   }
   const bool may = !certain && (OriginMayFail(object) || disk_faults_);

@@ -20,6 +20,7 @@ namespace modelfs::test {
 struct ObjectModel {
   std::uint32_t must = 0;
   std::uint32_t may = 0;
+  std::uint32_t flipped = 0;  ///< Looks present, and was not read since.
   bool pinned = false;
 };
 
