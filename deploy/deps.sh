@@ -21,7 +21,7 @@ WEB_SERVER=nginx # unpacked and not installed: a test must not leave a service o
 BENCH_PACKAGES=(aria2 rclone)
 LINT_PACKAGES=(clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev shellcheck jq)
 
-PYTHON_PACKAGES=(pytest pytest-timeout boto3 "moto[server]" numpy safetensors tokenizers)
+PYTHON_PACKAGES=(pytest pytest-timeout boto3 "moto[server]" model-signing pyopenssl numpy safetensors tokenizers)
 # Each in an environment of its own.
 MLFLOW_PACKAGES=("mlflow[auth]" scikit-learn boto3 onnx onnxruntime)
 MLFLOW_2_PACKAGES=("mlflow==2.22.*" "sqlalchemy<2.1" scikit-learn boto3 onnx onnxruntime) # it imports what SQLAlchemy 2.1 has not

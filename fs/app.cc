@@ -25,7 +25,14 @@ constexpr std::chrono::milliseconds kHangLimit{8'000};
 /// How long Stop waits for requests that origins still have in flight.
 constexpr std::chrono::milliseconds kLetGoLimit{2'000};
 constexpr std::chrono::milliseconds kHandOverLimit{20};  // Readers wait meanwhile.
+constexpr int kSignThreads = 2;
 constexpr std::chrono::hours kForgetListings{24 * 30};
+
+Result<TrustAnchor> LoadAnchor(const MountSpec& spec) {
+  if (spec.signature == SignaturePolicy::kOff) return TrustAnchor();
+  return spec.signature_key.empty() ? TrustAnchor::LoadCertificates(spec.signature_ca)
+                                    : TrustAnchor::LoadKey(spec.signature_key);
+}
 
 std::unexpected<Error> Ending() { return Fail(Errc::kCancelled, "the daemon is ending"); }
 
@@ -40,6 +47,7 @@ Result<std::unique_ptr<App>> App::Create(Options options) {
   app->fetch_ = std::make_unique<fetch::FetchContext>(fetch::FetchContext::Options{});
   if (auto started = app->StartHttp(); !started) return std::unexpected(started.error());
   app->report_pool_ = std::make_unique<WorkerPool>("report", 1);
+  app->sign_pool_ = std::make_unique<WorkerPool>("sign", kSignThreads);
   app->watcher_ = std::make_unique<ConfigWatcher>(
       ConfigWatcher::Options{.reload = [a = app.get()](SessionId id) { a->Reload(id); }});
   app->opening_ = StartThread("open", [a = app.get()] { a->Open(); });
@@ -102,6 +110,18 @@ Result<std::vector<Tree::Source>> App::MakeSources(const MountSpec& spec) {
   return sources;
 }
 
+std::shared_ptr<Signatures> App::MakeSignatures(const MountSpec& spec, std::shared_ptr<Tree> tree) {
+  if (spec.signature == SignaturePolicy::kOff) return nullptr;
+  auto anchor = LoadAnchor(spec);
+  // It was there when the mount was made: one that trusts nobody keeps what was promised.
+  if (!anchor) spdlog::error("signature.no_anchor error=\"{}\"", anchor.error().what);
+  return std::make_shared<Signatures>(
+      Signatures::Options{.policy = spec.signature,
+                          .anchor = anchor ? *std::move(anchor) : TrustAnchor(),
+                          .tree = std::move(tree),
+                          .pool = sign_pool_.get()});
+}
+
 Result<void> App::Mount(const MountSpec& spec, SourcePolicy policy, std::uint64_t request) {
   auto done = DoMount(spec, policy, request);
   if (!done) {
@@ -112,6 +132,7 @@ Result<void> App::Mount(const MountSpec& spec, SourcePolicy policy, std::uint64_
 
 Result<void> App::DoMount(const MountSpec& spec, SourcePolicy policy, std::uint64_t request) {
   if (stopping_.stop_requested()) return Ending();
+  if (auto anchor = LoadAnchor(spec); !anchor) return std::unexpected(anchor.error());
   auto sources = MakeSources(spec);
   if (!sources) return std::unexpected(sources.error());
   auto checked = CheckSources(*sources, kProbeLimit, stopping_.get_token());
@@ -187,12 +208,14 @@ Result<void> App::Serve(const MountSpec& spec, const std::shared_ptr<Tree>& tree
                 .session = nullptr,
                 .minor = handover.minor,
                 .record = *record,
+                .signatures = MakeSignatures(spec, tree),
                 .init = handover.init,
                 .device = Duplicate(handover.device.get())};
   auto session = Session::Start(std::move(handover.device), tree,
                                 {.read_timeout = spec.read_timeout,
                                  .faults = options_.faults,
                                  .saved_init = std::move(handover.init),
+                                 .signatures = served.signatures,
                                  .record = *record,
                                  .resend = options_.daemon.resend,
                                  .on_init =
@@ -244,6 +267,7 @@ void App::Remove(SessionId id) {
 }
 
 void App::LetGo(Served served, StopMode mode) {
+  if (served.signatures) served.signatures->Stop();
   if (mode == StopMode::kHandOver) {
     served.session->Leave();
   } else {
@@ -314,6 +338,7 @@ bool App::Stop(StopMode mode) {
     LetGo(std::move(served), mode);
   }
   mounts.clear();
+  sign_pool_.reset();
   report_pool_.reset();  // There is no session any more that could ask.
   if (!fetch_) return true;
   // Listings in flight may hold a tree, and it the cache, until their origin gives up.

@@ -121,6 +121,7 @@ class App final : public DaemonApi {
     std::shared_ptr<Session> session;  ///< Null until it has started.
     unsigned minor = 0;
     std::shared_ptr<RequestRecord> record;
+    std::shared_ptr<Signatures> signatures;   ///< Null: nobody asks.
     std::vector<std::byte> init;              ///< FUSE_INIT, for another supervisor.
     Fd device;                                ///< A copy, likewise.
     std::string config_problem;               ///< Why the last change of the file was not taken.
@@ -145,6 +146,7 @@ class App final : public DaemonApi {
                             std::shared_ptr<NodeLog> nodes);
   Result<void> Serve(const MountSpec& spec, const std::shared_ptr<Tree>& tree, Handover handover,
                      std::uint64_t request) EXCLUDES(mutex_);
+  std::shared_ptr<Signatures> MakeSignatures(const MountSpec& spec, std::shared_ptr<Tree> tree);
   Result<Tree::Source> MakeSource(const SourceSpec& source);
   Result<std::vector<Tree::Source>> MakeSources(const MountSpec& spec);
   /// The object of fs/control/README.md but for its jobs; of mounts only that at `mountpoint`, or
@@ -171,6 +173,7 @@ class App final : public DaemonApi {
   // Written by `open` before opened_ is set, read by others after that.
   std::shared_ptr<index::Cache> cache_;
   std::unique_ptr<Jobs> jobs_;
+  std::unique_ptr<WorkerPool> sign_pool_;    ///< For Signatures; outlives sessions.
   std::unique_ptr<WorkerPool> report_pool_;  ///< For the files of `.modelfs/`; outlives sessions.
   mutable Mutex mutex_;
   CondVar opened_changed_;

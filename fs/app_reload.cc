@@ -27,7 +27,7 @@ bool MayComeLater(const Error& error) {
 
 /// Fields of a spec's JSON, and the keys of the file that they come from.
 using FieldNames = std::span<const std::pair<const char*, const char*>>;
-constexpr std::array<std::pair<const char*, const char*>, 7> kMountFields{{
+constexpr std::array<std::pair<const char*, const char*>, 10> kMountFields{{
     {"allow_other", "allow_other"},
     {"uid", "uid"},
     {"gid", "gid"},
@@ -35,6 +35,9 @@ constexpr std::array<std::pair<const char*, const char*>, 7> kMountFields{{
     {"read_timeout_ms", "timeouts.read"},
     {"alias_poll_ms", "timeouts.alias_poll"},
     {"warm_promotions", "promotion.warm"},
+    {"signature", "signature"},
+    {"signature_key", "signature_key"},
+    {"signature_ca", "signature_ca"},
 }};
 constexpr std::array<std::pair<const char*, const char*>, 10> kDaemonFields{{
     {"cache_directory", "cache"},

@@ -170,6 +170,9 @@ Result<Settings> MergeSettings(const Settings& flags, const std::optional<stdfs:
   Overlay(flags.http_token_file, merged.http_token_file);
   Overlay(flags.webhook_secret_file, merged.webhook_secret_file);
   Overlay(flags.hold, merged.hold);
+  Overlay(flags.signature, merged.signature);
+  Overlay(flags.signature_key, merged.signature_key);
+  Overlay(flags.signature_ca, merged.signature_ca);
   Overlay(flags.resend, merged.resend);
   Overlay(flags.alias_poll, merged.alias_poll);
   Overlay(flags.promotion_warm, merged.promotion_warm);
@@ -177,19 +180,35 @@ Result<Settings> MergeSettings(const Settings& flags, const std::optional<stdfs:
   return merged;
 }
 
+namespace {
+
+std::string AbsoluteText(const stdfs::path& path) {
+  std::error_code error;
+  std::string text = stdfs::absolute(path, error).lexically_normal().string();
+  while (text.size() > 1 && text.ends_with('/')) text.pop_back();
+  return text;
+}
+
+Result<void> ResolveSignature(const Settings& settings, MountSpec& mount) {
+  mount.signature = settings.signature.value_or(mount.signature);
+  if (settings.signature_key) mount.signature_key = AbsoluteText(*settings.signature_key);
+  if (settings.signature_ca) mount.signature_ca = AbsoluteText(*settings.signature_ca);
+  const bool one = settings.signature_key.has_value() != settings.signature_ca.has_value();
+  if (one || mount.signature == SignaturePolicy::kOff) return {};
+  return Fail(Errc::kInvalid,
+              "signature: say whose signatures count by either signature_key or "
+              "signature_ca");
+}
+
+}  // namespace
+
 Result<DaemonSpec> ResolveDaemon(const Settings& settings, const Environment& env) {
   DaemonSpec spec;
   Result<stdfs::path> cache =
       settings.cache ? Result<stdfs::path>(*settings.cache) : DefaultCacheDirectory(env);
   if (!cache) return std::unexpected(cache.error());
-  const auto absolute = [](const stdfs::path& path) {
-    std::error_code error;
-    std::string text = stdfs::absolute(path, error).lexically_normal().string();
-    while (text.size() > 1 && text.ends_with('/')) text.pop_back();
-    return text;
-  };
-  spec.cache_directory = absolute(*cache);
-  if (settings.index) spec.index_directory = absolute(*settings.index);
+  spec.cache_directory = AbsoluteText(*cache);
+  if (settings.index) spec.index_directory = AbsoluteText(*settings.index);
   spec.chunk_size_bytes = settings.chunk_size_bytes.value_or(spec.chunk_size_bytes);
   auto memory = MemoryBytes(settings, spec.chunk_size_bytes);
   if (!memory) return std::unexpected(memory.error());
@@ -199,11 +218,11 @@ Result<DaemonSpec> ResolveDaemon(const Settings& settings, const Environment& en
   spec.cache_size = settings.cache_size.value_or(spec.cache_size);
   spec.free_floor = settings.free_floor.value_or(spec.free_floor);
   spec.http = settings.http.value_or(spec.http);
-  if (settings.http_token_file) spec.http_token_file = absolute(*settings.http_token_file);
+  if (settings.http_token_file) spec.http_token_file = AbsoluteText(*settings.http_token_file);
   if (settings.webhook_secret_file) {
-    spec.webhook_secret_file = absolute(*settings.webhook_secret_file);
+    spec.webhook_secret_file = AbsoluteText(*settings.webhook_secret_file);
   }
-  if (settings.hold) spec.hold = absolute(*settings.hold);
+  if (settings.hold) spec.hold = AbsoluteText(*settings.hold);
   spec.resend = settings.resend.value_or(spec.resend);
   auto socket = ControlSocketPath(spec.cache_directory, env);
   if (!socket) return std::unexpected(socket.error());
@@ -281,6 +300,7 @@ Result<Config> LoadConfig(const Settings& flags, const std::optional<stdfs::path
   mount.listing_ttl = settings->listing_ttl.value_or(mount.listing_ttl);
   mount.alias_poll = settings->alias_poll.value_or(mount.alias_poll);
   mount.warm_promotions = settings->promotion_warm == "full";
+  if (auto ok = ResolveSignature(*settings, mount); !ok) return std::unexpected(ok.error());
 
   for (const auto& source : settings->sources) {
     auto spec = ResolveSource(source, env);

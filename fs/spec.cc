@@ -29,6 +29,12 @@ constexpr std::array<std::pair<index::IoBackend, std::string_view>, 3> kIoBacken
     {index::IoBackend::kThreads, "threads"},
 }};
 
+constexpr std::array<std::pair<SignaturePolicy, std::string_view>, 3> kSignaturePolicies{{
+    {SignaturePolicy::kOff, "off"},
+    {SignaturePolicy::kWarn, "warn"},
+    {SignaturePolicy::kEnforce, "enforce"},
+}};
+
 template <class Names, class Enum>
 std::string Name(const Names& names, Enum value) {
   for (const auto& [candidate, name] : names) {
@@ -258,6 +264,9 @@ json ToJson(const MountSpec& spec) {
           {"listing_ttl_ms", spec.listing_ttl.count()},
           {"alias_poll_ms", spec.alias_poll.count()},
           {"warm_promotions", spec.warm_promotions},
+          {"signature", Name(kSignaturePolicies, spec.signature)},
+          {"signature_key", spec.signature_key},
+          {"signature_ca", spec.signature_ca},
           {"config", ToJson(spec.config)}};
 }
 
@@ -305,6 +314,9 @@ Result<MountSpec> MountSpecFromJson(const json& object) {
   }
   fields.Read("alias_poll_ms", spec.alias_poll);
   fields.Read("warm_promotions", spec.warm_promotions);
+  fields.ReadEnum("signature", kSignaturePolicies, spec.signature);
+  fields.Read("signature_key", spec.signature_key, Presence::kOptional);
+  fields.Read("signature_ca", spec.signature_ca, Presence::kOptional);
   if (const auto& error = fields.error()) return std::unexpected(*error);
   return spec;
 }

@@ -56,6 +56,9 @@ struct SourceSpec {
   std::string token_file;  ///< http: a file that holds a bearer token; empty: none.
 };
 
+/// What is made of a model's signature; see fs/signature.
+enum class SignaturePolicy : std::uint8_t { kOff, kWarn, kEnforce };
+
 struct MountSpec {
   std::string mountpoint;  ///< Absolute.
   std::vector<SourceSpec> sources;
@@ -67,6 +70,9 @@ struct MountSpec {
   std::chrono::milliseconds listing_ttl{std::chrono::seconds(60)};
   ConfigOrigin config;                                             ///< Where all this came from.
   std::chrono::milliseconds alias_poll{std::chrono::seconds(30)};  ///< +- 20 %; 0: never.
+  SignaturePolicy signature = SignaturePolicy::kOff;
+  std::string signature_key;     ///< Absolute path of a public key in PEM; empty: see signature_ca.
+  std::string signature_ca;      ///< Absolute path of certificates in PEM.
   bool warm_promotions = false;  ///< An alias moves only once its new version is in the cache.
 };
 

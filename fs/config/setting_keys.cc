@@ -118,6 +118,13 @@ Result<std::string> LogLevel(std::string_view text) {
   return OneOf(text, kLevels);
 }
 
+Result<SignaturePolicy> Signature(std::string_view text) {
+  if (text == "off") return SignaturePolicy::kOff;
+  if (text == "warn") return SignaturePolicy::kWarn;
+  if (text == "enforce") return SignaturePolicy::kEnforce;
+  return Bad(fmt::format("'{}' is not one of off, warn, enforce", text));
+}
+
 Result<bool> Resend(std::string_view text) {
   if (text == "auto") return true;
   if (text == "off") return false;
@@ -196,6 +203,15 @@ constexpr std::array kSettingKeys = {
                   "Whether the kernel is asked for what a dead worker did not answer; off, or "
                   "before Linux 6.9: our own record of it is used [auto]",
                   Set<Resend, &S::resend, S>},
+    SettingKey<S>{"signature", "--signature", Type::kText, "off|warn|enforce",
+                  "What to make of a model.sig (OpenSSF model signing) above a file [off]",
+                  Set<Signature, &S::signature, S>},
+    SettingKey<S>{"signature_key", "--signature-key", Type::kText, "FILE",
+                  "The public key (PEM) that models are signed with",
+                  Set<Text, &S::signature_key, S>},
+    SettingKey<S>{"signature_ca", "--signature-ca", Type::kText, "FILE",
+                  "Certificates (PEM) that vouch for those that models are signed with",
+                  Set<Text, &S::signature_ca, S>},
     SettingKey<S>{"timeouts.alias_poll", "--alias-poll", Type::kText, "TIME",
                   "How often the aliases of a registry are asked, +- 20 %; 0: never [30s]",
                   Set<ParseDuration, &S::alias_poll, S>},

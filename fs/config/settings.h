@@ -49,6 +49,9 @@ struct Settings {
   std::optional<std::string> http_token_file;
   std::optional<std::string> webhook_secret_file;
   std::optional<std::string> hold;
+  std::optional<SignaturePolicy> signature;
+  std::optional<std::string> signature_key;
+  std::optional<std::string> signature_ca;
   std::optional<bool> resend;
   std::vector<SourceSettings> sources;
 

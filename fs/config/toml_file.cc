@@ -34,7 +34,8 @@ class Reader {
     Settings settings;
     if (auto ok = ReadTable(root, "", settings); !ok) return std::unexpected(ok.error());
     for (auto* path : {&settings.cache, &settings.index, &settings.shared_cache,
-                       &settings.http_token_file, &settings.webhook_secret_file, &settings.hold}) {
+                       &settings.http_token_file, &settings.webhook_secret_file, &settings.hold,
+                       &settings.signature_key, &settings.signature_ca}) {
       if (*path) *path = Absolute(**path);
     }
     for (auto& source : settings.sources) {

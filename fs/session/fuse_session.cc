@@ -62,7 +62,7 @@ FuseSession::~FuseSession() {
 
 Result<void> FuseSession::Begin(Fd device) {
   core_->device = std::make_unique<Device>(device.get(), options_.faults);
-  core_->operations = std::make_unique<Operations>(tree_, *core_->device);
+  core_->operations = std::make_unique<Operations>(tree_, *core_->device, options_.signatures);
   core_->operations->UseLot(lot_);
 
   char name[] = "modelfs";

@@ -110,14 +110,23 @@ void Operations::ReadLink(fuse_req_t request, std::uint64_t id) {
 void Operations::Open(fuse_req_t request, std::uint64_t id, fuse_file_info info) {
   if ((info.flags & O_ACCMODE) != O_RDONLY) return Reply(request).Errno(EROFS);
   if (tree_->IsReport(id)) return OpenReport(request, id, info);
-  Reply reply(request);
   auto object = files_.Open(id);
-  if (!object) return reply.Fail(object.error());
+  if (!object) return Reply(request).Fail(object.error());
   // The head, in the background of the open: it is what every format reads first.
   if ((*object)->id().size_bytes > 0) (*object)->Want({0, 1}, index::Priority::kNear);
   info.keep_cache = 1;
   info.noflush = 1;
-  reply.Open(info);
+  if (!signatures_) {
+    Reply(request).Open(info);
+    return;
+  }
+  auto parked = lot_->Park(request);
+  signatures_->Admit(id, *std::move(object), [this, parked, id, info](Result<void> admitted) {
+    auto reply = parked->Take();
+    if (reply && admitted && reply->Open(info)) return;
+    files_.Release(id);  // Nobody has it open.
+    if (reply && !admitted) reply->Fail(admitted.error());
+  });
 }
 
 void Operations::Read(fuse_req_t request, std::uint64_t id, std::size_t size, std::uint64_t offset,
@@ -229,7 +238,9 @@ void Operations::GetXattr(fuse_req_t request, std::uint64_t id, const char* name
   if (!wanted.starts_with("user.modelfs.")) return reply.Errno(ENODATA);
   auto identity = tree_->Identity(id);
   if (!identity) return reply.Errno(ENODATA);
-  auto value = XattrValue(wanted, *identity, tree_->options().cache->Find(*identity));
+  auto value = wanted == kSignatureXattr
+                   ? std::optional(signatures_ ? signatures_->StateOf(id) : "unchecked")
+                   : XattrValue(wanted, *identity, tree_->options().cache->Find(*identity));
   if (!value) return reply.Errno(ENODATA);
   ReplyXattr(std::move(reply), *value, size);
 }

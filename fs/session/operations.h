@@ -8,6 +8,7 @@
 #include "fs/session/open_files.h"
 #include "fs/session/open_reports.h"
 #include "fs/session/parked.h"
+#include "fs/signature/signatures.h"
 #include "fs/tree/tree.h"
 
 namespace modelfs::fs {
@@ -18,8 +19,12 @@ namespace modelfs::fs {
 /// Threads: the `fuse-N` threads call; nothing here waits for network or disk.
 class Operations {
  public:
-  Operations(std::shared_ptr<Tree> tree, Device& device)
-      : tree_(std::move(tree)), device_(device), files_(tree_) {}
+  /// `signatures` may be null.
+  Operations(std::shared_ptr<Tree> tree, Device& device, std::shared_ptr<Signatures> signatures)
+      : tree_(std::move(tree)),
+        device_(device),
+        files_(tree_),
+        signatures_(std::move(signatures)) {}
 
   /// The callbacks for fuse_session_new, whose userdata must be an Operations*.
   static const fuse_lowlevel_ops& Table();
@@ -54,6 +59,7 @@ class Operations {
   const std::shared_ptr<Tree> tree_;
   Device& device_;
   OpenFiles files_;
+  const std::shared_ptr<Signatures> signatures_;
   const std::shared_ptr<OpenReports> reports_ = std::make_shared<OpenReports>();
   std::shared_ptr<ParkingLot> lot_;
   const std::shared_ptr<ReplyBuffers> buffers_ = std::make_shared<ReplyBuffers>();

@@ -10,6 +10,7 @@
 #include "fetch/base/fault_points.h"
 #include "fetch/base/handle.h"
 #include "fs/session/request_record.h"
+#include "fs/signature/signatures.h"
 #include "fs/spec.h"
 #include "fs/tree/tree.h"
 
@@ -26,6 +27,7 @@ class Session {
     std::chrono::milliseconds read_timeout{0};  ///< Parked reads fail with EIO after it; 0: never.
     FaultPoints* faults = nullptr;              ///< Borrowed, outlives all replies; null: none.
     std::vector<std::byte> saved_init;          ///< FUSE_INIT to replay; empty: the kernel's first.
+    std::shared_ptr<Signatures> signatures;     ///< Asked at each open; null: nobody is.
     /// Where requests are remembered if the kernel cannot send them again; null: nowhere.
     std::shared_ptr<RequestRecord> record;
     bool resend = true;  ///< False: use `record` whatever the kernel can.

@@ -18,7 +18,8 @@ std::string_view Word(index::Verified verified) {
 
 std::string_view XattrNames() {
   return "user.modelfs.source\0user.modelfs.etag\0user.modelfs.size\0"
-         "user.modelfs.cached\0user.modelfs.verified\0"sv;
+         "user.modelfs.cached\0user.modelfs.verified\0"
+         "user.modelfs.signature\0"sv;
 }
 
 std::optional<std::string> XattrValue(std::string_view name, const fetch::ObjectId& id,

@@ -9,6 +9,9 @@
 
 namespace modelfs::fs {
 
+/// The one whose value Signatures knows.
+inline constexpr std::string_view kSignatureXattr = "user.modelfs.signature";
+
 /// The names of a file's extended attributes, each ending in NUL, as listxattr(2) gives them.
 std::string_view XattrNames();
 

@@ -37,6 +37,7 @@ class OriginTree final : public Tree, public std::enable_shared_from_this<Origin
   Result<std::shared_ptr<index::CachedObject>> Open(std::uint64_t file) override;
   Result<fetch::ObjectId> Identity(std::uint64_t file) override;
   Result<std::shared_ptr<fetch::Origin>> OriginOf(std::uint64_t file) override;
+  std::optional<SignedPlace> SignatureOf(std::uint64_t file) const override;
   std::chrono::milliseconds NegativeTtl(std::uint64_t directory) override;
   Result<std::string> ReadLink(std::uint64_t id) override;
   Totals Listed() const override;
@@ -58,6 +59,8 @@ class OriginTree final : public Tree, public std::enable_shared_from_this<Origin
   /// The directory that node `id` is, made if nobody looked into it before.
   Result<std::shared_ptr<Directory>> DirectoryOf(std::uint64_t id);
   std::shared_ptr<Directory> BySerial(std::uint32_t serial) const;
+  /// The directory of an origin that stands at the root; null: there is none.
+  std::shared_ptr<Directory> TopOf(const fetch::Origin* origin) const EXCLUDES(mutex_);
   void AddSlot(Source source) REQUIRES(mutex_);
   std::uint32_t MakeDirectory(std::string path, std::shared_ptr<fetch::Origin> origin)
       REQUIRES(mutex_);

@@ -271,6 +271,15 @@ Result<std::shared_ptr<fetch::Origin>> RegistryTree::OriginOf(std::uint64_t file
   return nodes_.FilesAt(NodeId::Unpack(file).manifest)->origin();
 }
 
+std::optional<SignedPlace> RegistryTree::SignatureOf(std::uint64_t file) const {
+  const NodeId node = NodeId::Unpack(file);
+  const FilesPtr files = nodes_.FilesAt(node.manifest);
+  auto found = files ? files->FindAbove(node.index, kSignatureName) : std::nullopt;
+  if (!found) return std::nullopt;
+  return SignedPlace{.signature = NodeId{.manifest = node.manifest, .index = found->first}.Pack(),
+                     .path = std::move(found->second)};
+}
+
 std::chrono::milliseconds RegistryTree::NegativeTtl(std::uint64_t directory) {
   const NodeId node = NodeId::Unpack(directory);
   const FilesPtr files = directory == kRootId ? nullptr : nodes_.FilesAt(node.manifest);

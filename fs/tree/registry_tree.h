@@ -54,6 +54,7 @@ class RegistryTree final : public Tree, public std::enable_shared_from_this<Regi
   Result<std::shared_ptr<index::CachedObject>> Open(std::uint64_t file) override;
   Result<fetch::ObjectId> Identity(std::uint64_t file) override;
   Result<std::shared_ptr<fetch::Origin>> OriginOf(std::uint64_t file) override;
+  std::optional<SignedPlace> SignatureOf(std::uint64_t file) const override;
   std::chrono::milliseconds NegativeTtl(std::uint64_t directory) override;
   Result<std::string> ReadLink(std::uint64_t id) override;
   Totals Listed() const override;

@@ -376,4 +376,12 @@ Result<std::shared_ptr<fetch::Origin>> RootTree::OriginOf(std::uint64_t file) {
   return tree->OriginOf(local);
 }
 
+std::optional<SignedPlace> RootTree::SignatureOf(std::uint64_t file) const {
+  std::uint64_t local = 0;
+  const auto tree = TreeOf(file, &local);
+  auto place = tree ? tree->SignatureOf(local) : std::nullopt;
+  if (place) place->signature |= file & ~kLocal;
+  return place;
+}
+
 }  // namespace modelfs::fs

@@ -50,6 +50,7 @@ class RootTree final : public Tree, public std::enable_shared_from_this<RootTree
   std::optional<std::vector<fetch::ObjectId>> ListedFiles(std::string_view source) const override;
   void RefreshRegistries() override;
   Result<std::shared_ptr<fetch::Origin>> OriginOf(std::uint64_t file) override;
+  std::optional<SignedPlace> SignatureOf(std::uint64_t file) const override;
 
  private:
   static constexpr std::size_t kMostRegistries = 14;

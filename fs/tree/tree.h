@@ -44,6 +44,15 @@ struct DirectoryEntry {
   Node node;
 };
 
+/// The name of a file that says what a model's files are; see fs/signature.
+inline constexpr std::string_view kSignatureName = "model.sig";
+
+/// Which signature speaks for a file, and what it calls it.
+struct SignedPlace {
+  std::uint64_t signature = 0;  ///< The node of the nearest `model.sig` above it.
+  std::string path;             ///< Of the file below that one's folder, as the origin has it.
+};
+
 /// The virtual tree of one mount: directories listed from origins when they are first asked for.
 ///
 /// Threads: all methods from any thread, none waits; completions run inside the call when the
@@ -108,6 +117,10 @@ class Tree {
   virtual Result<fetch::ObjectId> Identity(std::uint64_t file) = 0;
   /// Where the bytes of a file come from. Errors: as Identity.
   virtual Result<std::shared_ptr<fetch::Origin>> OriginOf(std::uint64_t file) = 0;
+  /// Nullopt: there is none above it, as far as folders have been looked into. Never waits.
+  virtual std::optional<SignedPlace> SignatureOf(std::uint64_t /*file*/) const {
+    return std::nullopt;
+  }
   /// Whether `id` is a node of kind kReport, given out or not.
   virtual bool IsReport(std::uint64_t) const { return false; }
   /// The text of a report, made now. `done`: as MountReports says, or inside the call.

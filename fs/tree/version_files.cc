@@ -111,6 +111,24 @@ std::optional<std::uint32_t> VersionFiles::Find(std::uint32_t parent, std::strin
   return static_cast<std::uint32_t>(found - nodes_.begin());
 }
 
+std::optional<std::pair<std::uint32_t, std::string>> VersionFiles::FindAbove(
+    std::uint32_t number, std::string_view name) const {
+  const Node* const file = At(number);
+  if (file == nullptr || !file->is_file) return std::nullopt;
+  std::optional<std::pair<std::uint32_t, std::string>> nearest;
+  std::string_view rest = manifest_->files[file->file].path;
+  for (std::optional<std::uint32_t> folder = kTop; folder;) {
+    const auto found = Find(*folder, name);
+    if (found && nodes_[*found].is_file) nearest.emplace(*found, std::string(rest));
+    const std::size_t slash = rest.find('/');
+    if (slash == std::string_view::npos) break;
+    const auto shown = EscapeName(rest.substr(0, slash));
+    folder = shown ? Find(*folder, *shown) : std::nullopt;
+    rest.remove_prefix(slash + 1);
+  }
+  return nearest;
+}
+
 fetch::ObjectId VersionFiles::Identity(std::uint32_t number) const {
   const Node& node = nodes_[number];
   const fetch::ManifestFile& file = manifest_->files[node.file];

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "fetch/origin.h"
@@ -39,6 +40,10 @@ class VersionFiles {
   const Node* At(std::uint32_t number) const;
   /// The child of folder `parent` that is shown as `name`.
   std::optional<std::uint32_t> Find(std::uint32_t parent, std::string_view name) const;
+  /// The nearest file called `name` in the folders above file `number`, and what is left of that
+  /// file's raw path below that folder.
+  std::optional<std::pair<std::uint32_t, std::string>> FindAbove(std::uint32_t number,
+                                                                 std::string_view name) const;
   /// Requires: At(number)->is_file.
   fetch::ObjectId Identity(std::uint32_t number) const;
 

@@ -32,6 +32,12 @@ def seeds(name):
         return [body for _, body in hostile_directories.mlflow_cases() if len(body) < 5000]
     if name == "names":
         return hostile_listings.NAMES
+    if name == "signature":
+        digest = "ab" * 32
+        return [('{"subject":[{"digest":{"sha256":"%s"}}],"predicateType":"https://model_signing/signature/v1.0","predicate":{"serialization":{"method":"files"},'
+                 '"resources":[{"name":"a","algorithm":"sha256","digest":"%s"}]}}' % (digest, digest)).encode(),
+                b'{"verificationMaterial":{"x509CertificateChain":{"certificates":[{"rawBytes":"MIIB"}]}},"dsseEnvelope":{"payload":"e30=",'
+                b'"payloadType":"application/vnd.in-toto+json","signatures":[{"sig":"MEUC"}]}}']
     if name == "map-file":  # index/FORMAT.md; the target makes the checksum right
         texts = b"".join(struct.pack("<I", len(text)) + text for text in (b"domain", b"s3://b", b"key", b"tag"))
         head = b"MFSMAP\r\n" + struct.pack("<IIQQQQ", 1, 64, 0, 4096, 1 << 20, 3 << 20) + texts

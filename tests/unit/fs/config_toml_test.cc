@@ -85,6 +85,9 @@ TEST(TomlFileTest, ReadsEveryKeyOfTheTables) {
                                                           {"http_token_file", "'/token'"},
                                                           {"webhook_secret_file", "'/secret'"},
                                                           {"hold", "'/run/hold.sock'"},
+                                                          {"signature", "'enforce'"},
+                                                          {"signature_key", "'/key.pub'"},
+                                                          {"signature_ca", "'/ca.pem'"},
                                                           {"resend", "'off'"},
                                                           {"timeouts.alias_poll", "'1h'"},
                                                           {"promotion.warm", "'full'"}};
