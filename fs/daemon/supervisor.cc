@@ -67,10 +67,10 @@ void Supervisor::Begin() {
     first_request_ = next_request_++;
     pending_.emplace(first_request_, *std::move(options_.first));
   }
-  if (!options_.worker) {
+  worker_ = std::exchange(options_.worker, std::nullopt);
+  if (!worker_) {
     StartWorker();
   } else {
-    worker_.emplace(*std::exchange(options_.worker, std::nullopt));
     channel_open_ = true;
     restarts_.OnServing();
     last_pong_ = Clock::now();
@@ -121,7 +121,7 @@ void Supervisor::WaitForEvents() {
   if (::poll(fds.data(), fds.size(), timeout) <= 0) return;
   if (fds[1].revents != 0) ReadMessages();
   if (fds[0].revents != 0) ReadSignals();
-  if (fds[3].revents != 0 && successor_) ReadSuccessor();
+  if (fds[3].revents != 0) ReadSuccessor();
   if (fds[4].revents != 0) OnChildEnded();
   if (fds[5].revents != 0) holder_.reset();
   if (fds[2].revents != 0 && phase_ == Phase::kStarting) {

@@ -87,6 +87,7 @@ void Supervisor::StartSuccessor() {
 
 /// Its pong says that it is loaded and waits: now the old one may retire.
 void Supervisor::ReadSuccessor() {
+  if (!successor_) return;
   auto message = successor_->channel.Receive();
   if (!message || !*message || !std::holds_alternative<PongMessage>(**message)) {
     return DropSuccessor("the new worker ended before it was ready");
@@ -116,8 +117,7 @@ void Supervisor::OnRetirementOver() {
   retiring_ = false;
   retire_until_.reset();
   options_.upgrade_request = 0;
-  WorkerProcess next = *std::exchange(successor_, std::nullopt);
-  Welcome(std::move(next));
+  if (auto next = std::exchange(successor_, std::nullopt)) Welcome(*std::move(next));
 }
 
 }  // namespace modelfs::fs
