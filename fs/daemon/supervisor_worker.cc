@@ -99,12 +99,13 @@ void Supervisor::WatchWorker(Clock::time_point now) {
 /// do.
 void Supervisor::DropDeadMounts() {
   spdlog::error("supervisor.worker_stuck pid={}: does not end though killed", worker_->pid);
-  std::erase_if(mounts_, [](const auto& entry) {
+  std::erase_if(mounts_, [this](const auto& entry) {
     pollfd device{entry.second.device.get(), 0, 0};
     const bool dead = ::poll(&device, 1, 0) == 1 && (device.revents & POLLERR) != 0;
     if (dead) {
       spdlog::info("supervisor.unmounted session={} mountpoint={}", entry.first,
                    entry.second.spec.mountpoint);
+      ForgetAtHolder(entry.first);
     }
     return dead;
   });
