@@ -154,8 +154,8 @@ Result<void> App::DoMount(const MountSpec& spec, SourcePolicy policy, std::uint6
     }
   }
   auto served = Serve(
-      spec, std::move(tree),
-      {.session = id, .device = std::move(mounted->device), .minor = mounted->minor}, request);
+      spec, tree, {.session = id, .device = std::move(mounted->device), .minor = mounted->minor},
+      request);
   if (!served) options_.broker->Send(UnmountRequestMessage{id});
   return served;
 }
@@ -169,7 +169,7 @@ Result<void> App::Resume(const MountSpec& spec, Handover handover, std::uint64_t
   if (auto opened = AwaitOpen(); !opened) return opened;
   auto tree = Tree::Resume(TreeOptions(spec, *std::move(sources), *std::move(nodes)));
   if (!tree) return std::unexpected(tree.error());
-  return Serve(spec, *std::move(tree), std::move(handover), request);
+  return Serve(spec, *tree, std::move(handover), request);
 }
 
 Tree::Options App::TreeOptions(const MountSpec& spec, std::vector<Tree::Source> sources,

@@ -97,7 +97,8 @@ class App final : public DaemonApi {
   /// What another supervisor has to know of all mounts, with copies of their descriptors.
   KeptMounts Kept() const EXCLUDES(mutex_);
   DaemonSpec daemon() const EXCLUDES(mutex_);
-  const OwnerLock& lock() const { return *options_.lock; }
+  /// A copy of the owner lock, for another supervisor.
+  Fd CopyOfLock() const { return options_.lock ? Duplicate(options_.lock->fd()) : Fd(); }
   /// Reads every configuration again, soon.
   void ReloadConfig();
 

@@ -202,7 +202,7 @@ void Worker::OnAdopter() {
   auto peer = AcceptPackets(adopters_);
   if (!peer) return;
   BrokerChannel channel(std::move(peer->socket));
-  auto offered = OfferState(channel, app_->daemon(), Duplicate(app_->lock().fd()), app_->Kept());
+  auto offered = OfferState(channel, app_->daemon(), app_->CopyOfLock(), app_->Kept());
   if (!offered) {
     spdlog::error("worker.not_adopted error=\"{}\"", offered.error().what);
     return;
