@@ -77,10 +77,14 @@ void MountHolder::Read(Line& line) {
     auto message = line.channel.Receive();
     if (!message && message.error().code == Errc::kInvalid) {
       spdlog::error("hold.bad_message error=\"{}\"", message.error().what);
-    } else if (!message || !*message) {
-      line.open = false;
+      continue;
+    }
+    std::optional<BrokerMessage> received;
+    if (message) received = *std::move(message);
+    if (received) {
+      Take(line, *received);
     } else {
-      Take(line, **message);
+      line.open = false;
     }
   }
 }

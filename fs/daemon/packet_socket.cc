@@ -92,8 +92,9 @@ Result<KeptMounts> ReceiveKept(const BrokerChannel& channel,
   for (;;) {
     auto message = channel.Receive();
     if (!message) return std::unexpected(message.error());
-    if (!*message) return Fail(Errc::kIo, "it ended the conversation");
-    BrokerMessage& received = **message;
+    std::optional<BrokerMessage>& next = *message;
+    if (!next) return Fail(Errc::kIo, "it ended the conversation");
+    BrokerMessage& received = *next;
     if (reader.Take(received)) continue;
     if (std::holds_alternative<ReadyMessage>(received)) return std::move(reader.mounts());
     if (!other(received)) return Fail(Errc::kIo, "it said something unexpected");

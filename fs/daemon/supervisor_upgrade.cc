@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -89,7 +90,9 @@ void Supervisor::StartSuccessor() {
 void Supervisor::ReadSuccessor() {
   if (!successor_) return;
   auto message = successor_->channel.Receive();
-  if (!message || !*message || !std::holds_alternative<PongMessage>(**message)) {
+  std::optional<BrokerMessage> received;
+  if (message) received = *std::move(message);
+  if (!received || !std::holds_alternative<PongMessage>(*received)) {
     return DropSuccessor("the new worker ended before it was ready");
   }
   if (retiring_) return;

@@ -98,7 +98,8 @@ void Supervisor::WatchWorker(Clock::time_point now) {
 /// mounts that live wait for the disk with it; for those that were unmounted there is nothing to
 /// do.
 void Supervisor::DropDeadMounts() {
-  spdlog::error("supervisor.worker_stuck pid={}: does not end though killed", worker_->pid);
+  spdlog::error("supervisor.worker_stuck pid={}: does not end though killed",
+                worker_ ? worker_->pid : 0);
   std::erase_if(mounts_, [this](const auto& entry) {
     pollfd device{entry.second.device.get(), 0, 0};
     const bool dead = ::poll(&device, 1, 0) == 1 && (device.revents & POLLERR) != 0;

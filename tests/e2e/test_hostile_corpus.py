@@ -136,7 +136,7 @@ def test_500_hostile_listings(server, modelfs, folder):
     status = mount.status()
     assert status["pid"] == pid, "the worker died on the way"
     assert not os.listdir(outside)
-    known = re.compile(r"[0-9a-f]{2}|[0-9a-f]{64}|data|map|objects|index|FORMAT|owner|(data|lock)\.mdb|[a-zA-Z_.-]*(quarantine|tmp|version|marker|boot)[a-zA-Z0-9_.-]*")
+    known = re.compile(r"[0-9a-f]{2}|[0-9a-f]{64}|data|map|objects|index|mark|FORMAT|owner|(data|lock)\.mdb|[a-zA-Z_.-]*(quarantine|tmp|version|marker|boot)[a-zA-Z0-9_.-]*")
     for _, folders, files in os.walk(mount.cache):
         for name in folders + files:
             assert known.fullmatch(name), f"a server's name in the cache: {name}"
