@@ -24,7 +24,7 @@ std::string_view Text(const MDB_val& v) { return {static_cast<const char*>(v.mv_
 }  // namespace
 
 Result<std::unique_ptr<IndexDb>> IndexDb::Open(const std::filesystem::path& directory,
-                                               std::function<void(const Error&)> on_problem,
+                                               const std::function<void(const Error&)>& on_problem,
                                                std::size_t map_bytes, FaultPoints* faults) {
   for (bool again = false;; again = true) {
     auto store = LmdbStore::Open(directory, map_bytes);

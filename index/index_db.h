@@ -53,7 +53,7 @@ class IndexDb {
   /// `faults` is borrowed; null: none.
   /// Errors: as LmdbStore::Open.
   static Result<std::unique_ptr<IndexDb>> Open(const std::filesystem::path& directory,
-                                               std::function<void(const Error&)> on_problem,
+                                               const std::function<void(const Error&)>& on_problem,
                                                std::size_t map_bytes = LmdbStore::kFirstMapBytes,
                                                FaultPoints* faults = nullptr);
   ~IndexDb();

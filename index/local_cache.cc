@@ -27,7 +27,7 @@ Result<std::unique_ptr<LocalCache>> LocalCache::Make(const Options& options) {
   if (!disk) return std::unexpected(std::move(disk.error()));
   auto core = std::make_shared<Core>(std::move(*tier), options.faults);
   core->disk = std::move(*disk);
-  if (core->tier.trouble()) core->health.Degrade(*core->tier.trouble());
+  if (const auto& trouble = core->tier.trouble()) core->health.Degrade(*trouble);
   const auto index_directory =
       options.index_directory.empty() ? options.directory / "index" : options.index_directory;
   auto db = IndexDb::Open(

@@ -121,7 +121,7 @@ void Operations::Open(fuse_req_t request, std::uint64_t id, fuse_file_info info)
     return;
   }
   auto parked = lot_->Park(request);
-  signatures_->Admit(id, *std::move(object), [this, parked, id, info](Result<void> admitted) {
+  signatures_->Admit(id, *object, [this, parked, id, info](Result<void> admitted) {
     auto reply = parked->Take();
     if (reply && admitted && reply->Open(info)) return;
     files_.Release(id);  // Nobody has it open.

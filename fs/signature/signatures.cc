@@ -49,7 +49,7 @@ class Digest {
 
 }  // namespace
 
-void Signatures::Admit(std::uint64_t file, std::shared_ptr<index::CachedObject> object,
+void Signatures::Admit(std::uint64_t file, const std::shared_ptr<index::CachedObject>& object,
                        Done<void> done) {
   const bool enforce = options_.policy == SignaturePolicy::kEnforce;
   const auto place = options_.tree->SignatureOf(file);
@@ -64,26 +64,24 @@ void Signatures::Admit(std::uint64_t file, std::shared_ptr<index::CachedObject> 
     options_.pool->Post([self = shared_from_this(), place] { self->ManifestAt(place->signature); });
     return done({});
   }
-  std::optional<Result<void>> known;
+  std::vector<Done<void>> ready;  // Who need not wait.
+  Result<void> known;
   bool first = false;
   {
     MutexLock lock(mutex_);
     const auto [found, added] = verdicts_.try_emplace(file);
     first = added;
     Verdict& verdict = found->second;
-    if (verdict.settled) {
-      known = verdict.result;
-    } else if (enforce) {
-      verdict.waiting.push_back(std::move(done));
-    }
+    if (enforce && verdict.settled) known = verdict.result;
+    const bool waits = enforce && !verdict.settled;
+    (waits ? verdict.waiting : ready).push_back(std::move(done));
   }
   if (first) {
     options_.pool->Post([self = shared_from_this(), file, place = *place, object] {
       self->Compare(file, place, *object);
     });
   }
-  if (!enforce) return done({});
-  if (known) done(*std::move(known));
+  for (auto& each : ready) each(known);
 }
 
 std::string Signatures::StateOf(std::uint64_t file) const {

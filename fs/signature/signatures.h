@@ -36,8 +36,8 @@ class Signatures : public std::enable_shared_from_this<Signatures> {
   /// Calls `done` when `file` may be opened: at once, or on the pool when it was compared.
   /// `object` is what Tree::Open gave for it.
   /// Errors: kDenied (only under kEnforce), those of reading it, kCancelled.
-  void Admit(std::uint64_t file, std::shared_ptr<index::CachedObject> object, Done<void> done)
-      EXCLUDES(mutex_);
+  void Admit(std::uint64_t file, const std::shared_ptr<index::CachedObject>& object,
+             Done<void> done) EXCLUDES(mutex_);
 
   /// For the attribute: "none", "unchecked", "valid", "invalid".
   std::string StateOf(std::uint64_t file) const EXCLUDES(mutex_);

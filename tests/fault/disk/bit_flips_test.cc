@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "fetch/base/handle.h"
@@ -49,9 +50,9 @@ std::string Prepare(const fs::path& directory, const fs::path& killed) {
   auto& records = life.cache().records();
   for (int i = 0; i < 300; ++i) {
     const std::string key = "record" + std::to_string(i);
-    static_cast<void>(records.Put(index::RecordKind::kListing, key, std::string(i * 7, 'v')));
+    std::ignore = records.Put(index::RecordKind::kListing, key, std::string(i * 7, 'v'));
   }
-  static_cast<void>(records.Put(index::RecordKind::kListing, "large", std::string(50'000, 'l')));
+  std::ignore = records.Put(index::RecordKind::kListing, "large", std::string(50'000, 'l'));
   for (int i = 0; i < 300; i += 3) {
     records.Erase(index::RecordKind::kListing, "record" + std::to_string(i));
   }
@@ -154,14 +155,14 @@ std::string Live(const fs::path& directory) {
         value && *value != std::string(i * 7, 'v')) {
       life.Problem("a record has another value");
     }
-    static_cast<void>(records.Put(index::RecordKind::kListing, key, std::string(i * 5, 'w')));
+    std::ignore = records.Put(index::RecordKind::kListing, key, std::string(i * 5, 'w'));
   }
   for (const auto& key : records.Keys(index::RecordKind::kListing, "")) {
     if (!key.starts_with("record") && key != "large") life.Problem("a record of another key");
   }
   life.Pin("b", false);
   life.Evict({"c"});
-  static_cast<void>(life.Verify());
+  std::ignore = life.Verify();
   life.AwaitQuiet();
   life.Pin("c", true);
   life.Close();

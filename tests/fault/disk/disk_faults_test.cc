@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "tests/fault/disk/cache_life.h"
@@ -83,9 +84,9 @@ void DoEverything(CacheLife& life) {
   life.cache().SetLimits({.size_bytes = 7 * kChunk});
   for (const char* key : {"b", "c", "a"}) life.ReadAll(key);
   life.cache().SetLimits({});
-  static_cast<void>(life.Verify());
+  std::ignore = life.Verify();
   life.cache().Find(life.IdOf("a"));
-  static_cast<void>(life.cache().records().Put(index::RecordKind::kListing, "key", "value"));
+  std::ignore = life.cache().records().Put(index::RecordKind::kListing, "key", "value");
   life.ReadAll("c");
 }
 

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "tests/fault/disk/cache_life.h"
@@ -68,8 +69,8 @@ void Use(const fs::path& directory, std::mt19937_64& chance) {
           life.cache().SetLimits({});
           break;
         case 5:
-          static_cast<void>(
-              life.cache().records().Put(index::RecordKind::kListing, key, std::string(9000, 'v')));
+          std::ignore =
+              life.cache().records().Put(index::RecordKind::kListing, key, std::string(9000, 'v'));
           break;
         default: life.ReadAll(key);
       }
