@@ -1,6 +1,7 @@
 """Mounts made by `modelfs mount`, and the commands that talk to their daemons."""
 
 import contextlib
+import contextlib
 import json
 import os
 import pathlib
@@ -108,7 +109,7 @@ class Commands:
     def kill_all(self):
         """Kills every process of modelfs at once, as a power failure would, and removes what hangs behind."""
         for pid in self.processes():
-            os.kill(pid, 9)
+            end(pid)
         wait_for(lambda: not self.processes(), "killed processes end")
         for path in self.mounts:
             if is_mounted(path):
@@ -155,12 +156,18 @@ class Commands:
         except AssertionError as error:
             complaints.append(str(error))
             for pid in self.processes():
-                os.kill(pid, 9)
+                end(pid)
         complaints += self.leaks()
         for report in sorted(self.folder.glob("sanitizer*")):
             complaints.append(report.read_text(errors="replace"))
             report.unlink()
         return complaints
+
+
+def end(pid):
+    """Kills a process that may have ended by itself meanwhile."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, 9)
 
 
 def runs(pid, program):
