@@ -1,9 +1,5 @@
 #include "fetch/base/hex.h"
 
-#include <fmt/format.h>
-
-#include <iterator>
-
 namespace modelfs {
 namespace {
 
@@ -15,15 +11,6 @@ int HexDigit(char c) {
 }
 
 }  // namespace
-
-std::string ToHex(std::span<const std::byte> bytes) {
-  std::string text;
-  text.reserve(bytes.size() * 2);
-  for (const std::byte byte : bytes) {
-    fmt::format_to(std::back_inserter(text), "{:02x}", static_cast<unsigned>(byte));
-  }
-  return text;
-}
 
 std::optional<std::vector<std::byte>> FromHex(std::string_view text) {
   if (text.size() % 2 != 0) return std::nullopt;

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "fetch/base/hex.h"
+#include "fetch/base/sha256.h"
 
 namespace modelfs::fs {
 namespace {
@@ -41,7 +42,7 @@ void Write(json& out, const MountedMessage& m) {
 }
 void Write(json& out, const SaveInitMessage& m) {
   out["session"] = m.session;
-  out["init"] = ToHex(m.init);
+  out["init"] = Hex(m.init);
 }
 void Write(json& out, const ReadyMessage& m) {
   out["request"] = m.request;
@@ -63,7 +64,7 @@ void Write(json& out, const ResumeMountMessage& m) {
   out["request"] = m.request;
   out["session"] = m.session;
   out["mount"] = ToJson(m.mount);
-  out["init"] = ToHex(m.init);
+  out["init"] = Hex(m.init);
   out["minor"] = m.minor;
 }
 void Write(json& out, const RequestsMessage& m) { out["session"] = m.session; }

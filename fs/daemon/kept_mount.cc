@@ -1,6 +1,7 @@
 #include "fs/daemon/kept_mount.h"
 
 #include <fcntl.h>
+#include <poll.h>
 
 #include <utility>
 #include <variant>
@@ -8,6 +9,11 @@
 namespace modelfs::fs {
 
 Fd Duplicate(int fd) { return fd < 0 ? Fd() : Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 3)); }
+
+bool IsGone(const KeptMount& mount) {
+  pollfd look{.fd = mount.device.get(), .events = 0, .revents = 0};
+  return ::poll(&look, 1, 0) > 0 && (look.revents & POLLERR) != 0;
+}
 
 bool MayResume(const KeptMount& mount) {
   return !mount.detached && !mount.init.empty() && mount.nodes;

@@ -28,6 +28,10 @@ using KeptMounts = std::map<SessionId, KeptMount>;
 /// A copy of a descriptor, close-on-exec; none of a number below zero.
 Fd Duplicate(int fd);
 
+/// Whether its connection was unmounted or aborted, by whomever: the kernel says so on every copy
+/// of the descriptor.
+bool IsGone(const KeptMount& mount);
+
 /// Whether a successor can go on with it.
 bool MayResume(const KeptMount& mount);
 

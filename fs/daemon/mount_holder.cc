@@ -19,12 +19,6 @@ namespace {
 /// How often it looks whether mounts without a supervisor are still there.
 constexpr std::chrono::milliseconds kLookAgain{1'000};
 
-/// Unmounted or aborted by whomever: the kernel says so on every copy of the descriptor.
-bool IsGone(const Fd& device) {
-  pollfd look{.fd = device.get(), .events = 0, .revents = 0};
-  return ::poll(&look, 1, 0) > 0 && (look.revents & POLLERR) != 0;
-}
-
 }  // namespace
 
 Result<MountHolder> MountHolder::Listen(Options options) {
@@ -143,8 +137,7 @@ void MountHolder::LetGo(Clock::time_point now) {
   for (auto entry = kept_.begin(); entry != kept_.end();) {
     auto& [cache_directory, kept] = *entry;
     if (kept.since) {
-      std::erase_if(kept.mounts.mounts(),
-                    [](const auto& mount) { return IsGone(mount.second.device); });
+      std::erase_if(kept.mounts.mounts(), [](const auto& mount) { return IsGone(mount.second); });
       const bool too_long = now - *kept.since >= options_.patience;
       if (too_long && !kept.mounts.mounts().empty()) {
         spdlog::error("hold.let_go cache={} mounts={}: nobody came for them", cache_directory,

@@ -11,6 +11,8 @@
 #include <cstring>
 #include <utility>
 
+#include "fs/control/control_server.h"
+
 namespace modelfs::fs {
 namespace {
 
@@ -63,7 +65,7 @@ std::optional<Peer> AcceptPackets(const Fd& listener) {
   ucred peer{};
   socklen_t length = sizeof peer;
   if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) return std::nullopt;
-  if (peer.uid != 0 && peer.uid != ::geteuid()) {
+  if (!MayControl(peer.uid, ::geteuid())) {
     spdlog::warn("control.peer_refused uid={}", peer.uid);
     return std::nullopt;
   }

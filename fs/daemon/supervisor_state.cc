@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "fetch/base/hex.h"
+#include "fetch/base/sha256.h"
 
 namespace modelfs::fs {
 namespace {
@@ -25,7 +26,7 @@ json ToJson(SessionId id, const KeptMount& mount) {
   return {{"session", id},
           {"mount", fs::ToJson(mount.spec)},
           {"minor", mount.minor},
-          {"init", ToHex(mount.init)},
+          {"init", Hex(mount.init)},
           {"device", mount.device.get()},
           {"nodes", mount.nodes.get()},
           {"requests", mount.requests.get()},

@@ -101,8 +101,7 @@ void Supervisor::DropDeadMounts() {
   spdlog::error("supervisor.worker_stuck pid={}: does not end though killed",
                 worker_ ? worker_->pid : 0);
   std::erase_if(mounts_, [this](const auto& entry) {
-    pollfd device{entry.second.device.get(), 0, 0};
-    const bool dead = ::poll(&device, 1, 0) == 1 && (device.revents & POLLERR) != 0;
+    const bool dead = IsGone(entry.second);
     if (dead) {
       spdlog::info("supervisor.unmounted session={} mountpoint={}", entry.first,
                    entry.second.spec.mountpoint);

@@ -11,7 +11,7 @@
 
 #include "fetch/base/await.h"
 #include "fetch/base/handle.h"
-#include "fetch/base/hex.h"
+#include "fetch/base/sha256.h"
 
 namespace modelfs::fs {
 namespace {
@@ -21,6 +21,11 @@ using DigestContext = Handle<EVP_MD_CTX, EVP_MD_CTX_free>;
 constexpr std::size_t kBlockBytes = std::size_t{1} << 20;
 /// How often somebody who waits looks whether the mount ends.
 constexpr std::chrono::milliseconds kLook{100};
+
+/// Whether a signature was read and found wanting; else it could not be read.
+bool IsJudgement(Errc code) {
+  return code == Errc::kDenied || code == Errc::kCorrupt || code == Errc::kInvalid;
+}
 
 /// Computes one digest by OpenSSL's name of it.
 class Digest {
@@ -39,7 +44,7 @@ class Digest {
     unsigned size = 0;
     good_ = good_ && EVP_DigestFinal_ex(context_.get(), reinterpret_cast<unsigned char*>(digest),
                                         &size) == 1;
-    return good_ ? ToHex(std::span(digest).first(size)) : "";
+    return good_ ? Hex(std::span(digest).first(size)) : "";
   }
 
  private:
@@ -119,9 +124,7 @@ Result<void> Signatures::Judge(const SignedPlace& place, index::CachedObject& ob
   const Manifest manifest = ManifestAt(place.signature);
   if (!*manifest) {
     const Error& error = manifest->error();
-    const bool read =
-        error.code == Errc::kDenied || error.code == Errc::kCorrupt || error.code == Errc::kInvalid;
-    return Fail(read ? Errc::kDenied : error.code, error.what);
+    return Fail(IsJudgement(error.code) ? Errc::kDenied : error.code, error.what);
   }
   const auto wanted = (*manifest)->files.find(place.path);
   if (wanted == (*manifest)->files.end()) {
@@ -142,8 +145,7 @@ Signatures::Manifest Signatures::ManifestAt(std::uint64_t signature) {
     if (known != manifests_.end()) return known->second;
   }
   auto read = ReadManifest(signature);
-  const bool judged = read || read.error().code == Errc::kDenied ||
-                      read.error().code == Errc::kCorrupt || read.error().code == Errc::kInvalid;
+  const bool judged = read || IsJudgement(read.error().code);
   if (read) {
     spdlog::info("signature.valid node={} files={}", signature, read->files.size());
   } else {

@@ -104,8 +104,7 @@ Result<SignedManifest> ReadStatement(std::string_view payload) {
     }
     digests += Raw(*digest);
     const bool added =
-        manifest.files.emplace(name, SignedManifest::File{std::string(known), ToHex(*digest)})
-            .second;
+        manifest.files.emplace(name, SignedManifest::File{std::string(known), Hex(*digest)}).second;
     if (!added) return Broken("a file is named twice");
   }
   const json& subjects = At(statement, "subject");

@@ -44,8 +44,3 @@ class Probe(threading.Thread):
         self.join(60)
         assert not self.is_alive(), "a read hangs"
         assert not self.problems, self.problems
-
-
-def percentile(values, share):
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0

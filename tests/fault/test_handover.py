@@ -21,22 +21,18 @@ from harness.mounting import Commands, is_mounted
 from harness.servers import EmbeddedOrigin
 from harness.waiting import wait_for
 from harness.worker import successor_of, worker_of
-from probe import Probe, percentile
+from figures import note, spread
+from probe import Probe
 
 TIMES = int(os.environ.get("MODELFS_HANDOVERS", 6))
 SIZE = 128 * MIB
-FIGURES = programs.REPOSITORY / "build" / "handover.json"
 RESEND = pytest.mark.parametrize("resend", ["auto", "off"])
 
 pytestmark = pytest.mark.timeout(1200)
 
 
-def note(name, **figures):
-    known = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
-    known[name] = figures
-    FIGURES.parent.mkdir(exist_ok=True)
-    FIGURES.write_text(json.dumps(known, indent=1) + "\n")
-    print(name, figures)
+def in_ms(seconds):
+    return spread([1000 * each for each in seconds])
 
 
 @pytest.fixture
@@ -116,8 +112,7 @@ def test_live_upgrade(modelfs, origin, reference, folder, resend):
             for pid in (worker_of(mount), supervisor):
                 assert os.readlink(f"/proc/{pid}/exe") == str(program)
     assert supervisor_of(mount) == supervisor
-    note(f"upgrade, resend {resend}", times=len(gaps), gap_p50_ms=round(1000 * percentile(gaps, 0.5), 1),
-         gap_p99_ms=round(1000 * percentile(gaps, 0.99), 1), gap_max_ms=round(1000 * max(gaps), 1))
+    note("handover", f"upgrade, resend {resend}", {"gap_ms": in_ms(gaps)})
 
 
 if os.environ.get("MODELFS_BATTERY") == "whole":  # it builds the release before, which takes minutes
@@ -140,7 +135,7 @@ if os.environ.get("MODELFS_BATTERY") == "whole":  # it builds the release before
                 gaps.append(probe.longest(begun, time.monotonic()))
                 assert (mount.status()["version"] == found[1]) == (number % 2 == 1)
         assert not commands.clean_up()
-        note("upgrade from the release before and back", release=found[1], times=len(gaps), gap_p99_ms=round(1000 * percentile(gaps, 0.99), 1))
+        note("handover", "upgrade from the release before and back", {"release": found[1], "gap_ms": in_ms(gaps)})
 
 
 def test_a_program_that_is_none_is_refused(modelfs, origin, reference):
@@ -173,7 +168,7 @@ def test_a_supervisor_dies(modelfs, origin, reference):
             kill(worker)
             successor_of(mount, worker)
             stalls.append(probe.longest(begun, time.monotonic()))
-    note("supervisor killed, adopted, worker killed", times=TIMES, stall_p99_ms=round(1000 * percentile(stalls, 0.99), 1))
+    note("handover", "supervisor killed, adopted, worker killed", {"stall_ms": in_ms(stalls)})
 
 
 def test_both_die(modelfs, origin, reference):
@@ -188,7 +183,7 @@ def test_both_die(modelfs, origin, reference):
         with open("/proc/self/mountinfo", encoding="utf-8") as table:
             assert sum(line.split(" ")[4] == str(mount.path) for line in table) == 1
     compare(mount / "m" / "weights.bin", reference)
-    note("both killed", times=TIMES, mounted_again=TIMES)
+    note("handover", "both killed", {"mounted_again": TIMES})
 
 
 @pytest.fixture
@@ -214,7 +209,7 @@ def test_both_die_beside_a_holder(modelfs, origin, reference, holder, resend):
             programs.check(mount_again(modelfs, mount, origin, *arguments))
             stalls.append(probe.longest(begun, time.monotonic()))
     mount.unmount()
-    note(f"both killed, held, resend {resend}", times=TIMES, stall_p99_ms=round(1000 * percentile(stalls, 0.99), 1))
+    note("handover", f"both killed, held, resend {resend}", {"stall_ms": in_ms(stalls)})
 
 
 def test_a_holder_loses_patience(modelfs, origin, reference, folder):
@@ -246,5 +241,4 @@ def test_workers_die(modelfs, origin, reference, resend):
             kill(worker)
             successor_of(mount, worker)
             stalls.append(probe.longest(begun, time.monotonic()))
-    note(f"worker killed, resend {resend}", times=len(stalls), stall_p50_ms=round(1000 * percentile(stalls, 0.5), 1),
-         stall_p99_ms=round(1000 * percentile(stalls, 0.99), 1))
+    note("handover", f"worker killed, resend {resend}", {"stall_ms": in_ms(stalls)})
