@@ -55,6 +55,8 @@ struct CacheLimits {
   std::uint64_t size_bytes = 0;
   /// Free space (what statvfs says is left for us) that is to remain; 0: none.
   std::uint64_t free_floor_bytes = 0;
+
+  bool operator==(const CacheLimits&) const = default;
 };
 
 /// Whether the cache can keep what is fetched.

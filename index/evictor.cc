@@ -127,22 +127,24 @@ void Evictor::Serve(Waiting waiting) {
 
 /// False when nothing is left that may be evicted.
 bool Evictor::MakeRoom(std::uint64_t more) {
-  const CacheLimits limits = core_.space->limits();
-  const std::uint64_t slack = std::min(kMostSlack, limits.size_bytes / 64);
-  if (limits.size_bytes > 0 && more > limits.size_bytes) return false;
   for (;;) {
+    const CacheLimits limits = core_.space->limits();
+    const std::uint64_t slack = std::min(kMostSlack, limits.size_bytes / 64);
+    if (limits.size_bytes > 0 && more > limits.size_bytes) return false;
     const std::uint64_t missing = core_.space->Missing(more, FreeBytes());
     if (missing == 0) return true;
-    std::uint64_t freed = EvictClosed(missing + slack);
+    std::uint64_t freed = EvictClosed(missing + slack, limits);
+    if (core_.space->limits() != limits) continue;
     if (freed < missing) freed += EvictChunks(options_.alive(), missing + slack - freed);
     if (freed == 0) return false;
   }
 }
 
-std::uint64_t Evictor::EvictClosed(std::uint64_t goal) {
+/// Stops early when `limits` hold no more: what had to go then may perhaps stay.
+std::uint64_t Evictor::EvictClosed(std::uint64_t goal, const CacheLimits& limits) {
   std::uint64_t freed = 0;
   for (const auto& [digest, known] : core_.space->Candidates()) {
-    if (freed >= goal) break;
+    if (freed >= goal || core_.space->limits() != limits) break;
     const std::shared_ptr<LocalObject> object = options_.open(digest);
     if (!object) {
       core_.space->Remove(digest);

@@ -63,7 +63,7 @@ class Evictor {
   void Tick();
   void Serve(Waiting waiting);
   bool MakeRoom(std::uint64_t more);
-  std::uint64_t EvictClosed(std::uint64_t goal);
+  std::uint64_t EvictClosed(std::uint64_t goal, const CacheLimits& limits);
   std::uint64_t EvictChunks(const std::vector<std::shared_ptr<LocalObject>>& objects,
                             std::uint64_t goal);
   std::uint64_t FreeBytes() const;

@@ -154,6 +154,8 @@ void ModelLife::Play(const ModelOp& op) {
       Read(op.b % model_.objects, op.c, op.a);
       Settle();
       cache_->SetLimits({});
+      // Behind whatever is being evicted still: no reader has to wait for that.
+      AwaitEvictor();
       limited_ = false;
       return;
     }
@@ -284,6 +286,12 @@ void ModelLife::Pin(std::size_t object, bool pinned) {
     return Problem("pin: " + result.error().what);
   }
   model_.object[object].pinned = pinned;
+}
+
+void ModelLife::AwaitEvictor() {
+  Await<void> done;
+  cache_->Unpin({}, done.done());
+  if (const auto result = done.Wait(kLimit); !result) Problem("limit: " + result.error().what);
 }
 
 index::EvictReport ModelLife::EvictIds(std::vector<fetch::ObjectId> ids) {

@@ -62,6 +62,8 @@ class ModelLife {
   void ReadNow(std::size_t object, std::uint32_t b);
   void FetchAll(std::size_t object);
   void Pin(std::size_t object, bool pinned);
+  /// Waits until what was asked of the evictor before is done.
+  void AwaitEvictor();
   index::EvictReport EvictIds(std::vector<fetch::ObjectId> ids);
   void Evict(std::size_t object);
   void Verify(const std::size_t* object);
