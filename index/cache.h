@@ -13,6 +13,7 @@
 #include "fetch/base/byte_range.h"
 #include "fetch/base/error.h"
 #include "fetch/base/fault_points.h"
+#include "fetch/base/handle.h"
 #include "fetch/origin.h"
 #include "index/record_store.h"
 
@@ -145,6 +146,20 @@ class CachedObject {
   virtual void FetchAll(Priority priority, Done<void> done) = 0;
 
   virtual ObjectStatus Status() const = 0;
+
+  /// Runs `action` once what of the object is on disk is known: inside the call, or soon on the
+  /// `open` thread.
+  virtual void WhenLoaded(std::move_only_function<void()> action) { action(); }
+
+  /// From now on the object is to be sealed as soon as it is whole and verified: its file is never
+  /// changed again. Where the origin publishes no checksum, every chunk is read back for that.
+  virtual void WantSealed() {}
+  /// The file of a sealed object, read-only, for the kernel to read by itself. Opens a file.
+  /// Errors: kNotFound (it is not sealed); as FromErrno.
+  virtual Result<Fd> OpenSealed() { return Fail(Errc::kNotFound, "cannot be sealed"); }
+  /// Whether OpenSealed may work. The file was not replaced since, if a WhenGone from before it was
+  /// opened has not run.
+  virtual bool IsTrusted() const { return false; }
 };
 
 /// The chunk cache: one directory, one owner process.
@@ -214,6 +229,11 @@ class Cache {
   /// Removes what is cached of `ids` (empty: of all objects) unless it is in use or pinned. `done`
   /// on the `evict` thread.
   virtual void Evict(std::vector<fetch::ObjectId> ids, Done<EvictReport> done) = 0;
+
+  /// Runs `listener` once, when the files of the object are removed next, for whatever reason: its
+  /// file must not be handed out any more. On the thread that removes, before it does.
+  virtual void WhenGone(const fetch::ObjectId& /*id*/,
+                        std::move_only_function<void()> /*listener*/) {}
 
   /// What other layers keep in the index. Lives as long as the cache.
   virtual RecordStore& records() = 0;

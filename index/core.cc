@@ -22,6 +22,7 @@ Core::Core(LocalTier tier_in, FaultPoints* faults_in)
       faults(faults_in != nullptr ? faults_in : &no_faults),
       fetch_size(tier.chunk_size_bytes()),
       summer(std::make_unique<TaskThread>("sums")),
+      sealer(std::make_unique<TaskThread>("seal")),
       opener(std::make_shared<TaskThread>("open")) {}
 
 }  // namespace modelfs::index

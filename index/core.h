@@ -12,6 +12,7 @@
 #include "index/disk_io.h"
 #include "index/evictor.h"
 #include "index/fetch_size.h"
+#include "index/gone_listeners.h"
 #include "index/health.h"
 #include "index/index_db.h"
 #include "index/lmdb_records.h"
@@ -64,6 +65,7 @@ struct Counters {
   std::atomic<std::uint64_t> evicted_objects{0};
   std::atomic<std::uint64_t> evicted_bytes{0};
   std::atomic<std::uint64_t> reads_through{0};
+  std::atomic<std::uint64_t> profiles_followed{0};
   std::atomic<std::uint64_t> direct_in_flight{0};  ///< O_DIRECT writes of chunks under way.
 };
 
@@ -87,12 +89,14 @@ struct Core {
   Counters counters;
   Problems problems;
   const Clock::time_point started = Clock::now();
+  GoneListeners gone;
   const std::shared_ptr<Space> space = std::make_shared<Space>();
   HealthState health;
   RateMeter fetch_rate;
   FetchSize fetch_size;
   std::atomic<bool> closing{false};
   std::unique_ptr<TaskThread> summer;  ///< `sums`: compares objects with their origin's sums.
+  std::unique_ptr<TaskThread> sealer;  ///< `seal`: makes whole objects files for the kernel.
   std::shared_ptr<TaskThread> opener;  ///< `open`: maps are read and files made here.
   std::unique_ptr<LmdbRecords> records;
   std::unique_ptr<IndexDb> db;  ///< Ends before `records`, which it calls back.

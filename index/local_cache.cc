@@ -97,6 +97,7 @@ LocalCache::~LocalCache() {
   core_->buffers->Close();
   verifier_.Stop();
   core_->summer->Stop();
+  core_->sealer->Stop();
   if (core_->evictor) core_->evictor->Stop();
   // From where bytes come to where they go: each stage may still feed the next.
   core_->opener->Stop();
@@ -164,6 +165,10 @@ std::optional<ObjectStatus> LocalCache::Find(const fetch::ObjectId& id) const {
                       .whole = whole,
                       .verified = whole && record ? record->verified : Verified::kNo,
                       .pinned = known->pinned};
+}
+
+void LocalCache::WhenGone(const fetch::ObjectId& id, std::move_only_function<void()> listener) {
+  core_->gone.Add(id.Digest(), std::move(listener));
 }
 
 CacheStats LocalCache::Stats() const {

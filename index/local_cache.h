@@ -37,6 +37,7 @@ class LocalCache final : public Cache {
   void Pin(std::vector<fetch::ObjectId> ids, Done<void> done) override;
   void Unpin(std::vector<fetch::ObjectId> ids, Done<void> done) override;
   void Evict(std::vector<fetch::ObjectId> ids, Done<EvictReport> done) override;
+  void WhenGone(const fetch::ObjectId& id, std::move_only_function<void()> listener) override;
   RecordStore& records() override { return *core_->records; }
 
  private:

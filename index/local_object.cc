@@ -15,8 +15,10 @@ LocalObject::~LocalObject() { MarkClean(); }
 
 void LocalObject::Load() {
   auto files = core_->tier.OpenObject(id_);
+  Actions actions;
   const auto record = core_->db->FindObject(digest_).value_or(std::nullopt);
   const auto known = core_->space->Find(digest_);
+  auto profile = FindProfile();
   std::vector<IndexedChunk> present;
   Result<void> read;
   if (files) {
@@ -27,6 +29,15 @@ void LocalObject::Load() {
     core_->problems.Note("cache.open_failed", files.error());
   }
   if (!read) core_->problems.Note("cache.map_unreadable", read.error());
+  if (files && files->seal != SealState::kNone && read && present.size() < chunks_.count()) {
+    // Sealed, yet not whole: nothing may be written there, so that it starts anew.
+    if (auto removed = core_->tier.RemoveObject(digest_); !removed) {
+      core_->problems.Note("cache.evict_failed", removed.error());
+    }
+    files = Fail(Errc::kNotFound, "was damaged");
+    present.clear();
+    if (known) core_->space->SetAllocated(digest_, 0, known->last_use);
+  }
   const std::uint64_t indexed = record ? record->present_chunks : 0;
   // The map wins.
   const bool certain = read && (files || files.error().code == Errc::kNotFound);
@@ -42,7 +53,11 @@ void LocalObject::Load() {
     if (files) {
       files_ = std::make_unique<ObjectFiles>(std::move(*files));
       data_fd_.store(files_->data.get(), std::memory_order_release);
+      sealed_ = was_sealed_ = files_->seal != SealState::kNone;
+      trusted_ = files_->seal == SealState::kGood && chunks_.whole();
     }
+    profile_ = std::move(profile);
+    cold_ = present.empty();
     if (known) accounted_bytes_ = known->present_bytes;
     if (record && chunks_.whole()) verified_ = record->verified;
   }
@@ -53,8 +68,10 @@ void LocalObject::Load() {
     loaded_.store(true, std::memory_order_release);
     queued.swap(queued_);
     loaded_condition_.NotifyAll();
+    MaybeSeal(actions);
   }
   for (auto& action : queued) action();
+  actions.Run();
 }
 
 void LocalObject::Account() {
@@ -66,7 +83,7 @@ void LocalObject::Account() {
 
 void LocalObject::AwaitLoaded() {
   const MutexLock lock(mutex_);
-  while (!loaded_.load(std::memory_order_acquire)) loaded_condition_.Wait(mutex_);
+  while (!loaded_.load(std::memory_order_acquire) && !broken_) loaded_condition_.Wait(mutex_);
 }
 
 void LocalObject::SetOrigin(std::shared_ptr<fetch::Origin> origin) {
@@ -101,14 +118,16 @@ void LocalObject::Shutdown() {
   std::vector<std::move_only_function<void()>> queued;
   // An origin that hangs holds our flights, and they hold us: whoever drops it last ends them.
   std::shared_ptr<fetch::Origin> origin;
+  Actions actions;
   {
     const MutexLock lock(mutex_);
     closed_ = true;
+    SaveProfile(actions);
     loaded_condition_.NotifyAll();
     origin = std::move(origin_);
     queued.swap(queued_);
     whole.swap(whole_waiters_);
-    for (auto& wishes : wishes_) wishes.clear();
+    ForgetWishes();
     for (auto it = loads_.begin(); it != loads_.end();) {
       ChunkLoad& load = *it->second;
       for (ReadPiece& piece : load.waiters) pieces.push_back(std::move(piece));
@@ -125,6 +144,7 @@ void LocalObject::Shutdown() {
       waiting.clear();
     }
   }
+  actions.Run();
   for (auto& action : queued) action();  // They see that it is closed.
   for (const ReadPiece& piece : pieces) {
     piece.op->Finish(Error{Errc::kCancelled, "read: shutting down"});
@@ -178,13 +198,16 @@ void LocalObject::AwaitQuiet(std::chrono::milliseconds limit) {
 void LocalObject::ReportBad(std::uint64_t chunk) { Quarantine(chunk, {}); }
 
 void LocalObject::MarkVerified() {
+  Actions actions;
   {
     const MutexLock lock(mutex_);
     if (!chunks_.whole()) return;
     if (verified_ != Verified::kNo) return;
     verified_ = Verified::kSelf;
+    MaybeSeal(actions);
   }
   core_->db->SetVerified(digest_, Verified::kSelf);
+  actions.Run();
 }
 
 }  // namespace modelfs::index

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "fetch/base/mutex.h"
+#include "index/access_profile.h"
 #include "index/cache.h"
 #include "index/chunk_map.h"
 #include "index/core.h"
@@ -26,9 +28,10 @@ namespace modelfs::index {
 /// Threads: any. One mutex guards chunk states, loads and wishes; no callback, copy, hash, I/O or
 /// request happens under it: what is to be done is gathered in Actions and run after.
 /// Lifetime: kept alive by whoever holds it, by its flights and by disk operations in progress.
-/// Split over local_object.cc (life), _read.cc (reads and checks), _fetch.cc (wishes and flights),
-/// _stream.cc (objects that come as a whole), _store.cc (files), _sums.cc (the origin's sums) and
-/// _evict.cc (recency, eviction).
+/// Split over local_object.cc (life), _read.cc (reads and checks), _plan.cc (what will be read),
+/// _fetch.cc (wishes and flights),
+/// _stream.cc (objects that come as a whole), _store.cc (files), _sums.cc (the origin's sums),
+/// _seal.cc (files for the kernel) and _evict.cc (recency, eviction).
 class LocalObject final : public CachedObject,
                           public Prefetcher,
                           public std::enable_shared_from_this<LocalObject> {
@@ -43,6 +46,10 @@ class LocalObject final : public CachedObject,
   void Want(ByteRange range, Priority priority) override;
   void FetchAll(Priority priority, Done<void> done) override;
   ObjectStatus Status() const override;
+  void WhenLoaded(std::move_only_function<void()> action) override EXCLUDES(mutex_);
+  void WantSealed() override EXCLUDES(mutex_);
+  Result<Fd> OpenSealed() override EXCLUDES(mutex_);
+  bool IsTrusted() const override EXCLUDES(mutex_);
 
   // For the cache.
   /// Reads the map; runs what queued behind that. Once, on the `open` thread.
@@ -119,7 +126,7 @@ class LocalObject final : public CachedObject,
  private:
   /// Chunks [next, end) that someone will want.
   struct Wish {
-    std::uint64_t owner = 0;  ///< A read-ahead cursor; 0: nobody in particular.
+    std::uint64_t owner = 0;  ///< A read-ahead cursor, kPlanOwner; 0: nobody in particular.
     std::uint64_t next = 0;
     std::uint64_t end = 0;
   };
@@ -137,6 +144,7 @@ class LocalObject final : public CachedObject,
     kCompared,   ///< With what result, `verified_` and `corrupt_` tell.
   };
   using Loads = std::vector<std::shared_ptr<ChunkLoad>>;
+  static constexpr std::uint64_t kPlanOwner = ~std::uint64_t{0};
   static constexpr std::chrono::seconds kStoreRetry{1};
   /// A reader that goes through chunks of an earlier life finds so many already being checked.
   static constexpr std::uint64_t kCheckAhead = 8;
@@ -154,13 +162,23 @@ class LocalObject final : public CachedObject,
   void FinishCheck(std::uint64_t chunk, const std::byte* data, bool sound);
   void Quarantine(std::uint64_t chunk, std::vector<ReadPiece> pieces);
   void Quarantined(std::uint64_t chunk, const Result<void>& erased);
+
+  // local_object_plan.cc
+  std::optional<AccessProfile> FindProfile() const;
   void NoteRead(ByteRange read, Actions& actions) REQUIRES(mutex_);
+  void StartPlan(Actions& actions) REQUIRES(mutex_);
+  bool FollowsProfile(ByteRange read) REQUIRES(mutex_);
+  void ForgetWishes() REQUIRES(mutex_);
+  void LetGo() EXCLUDES(mutex_);
+  void SaveProfile(Actions& actions) REQUIRES(mutex_);
 
   // local_object_fetch.cc
   void AddDemand(const std::vector<std::uint64_t>& absent, Actions& actions) REQUIRES(mutex_);
   std::shared_ptr<Flight> MakeFlight(std::uint64_t first, std::uint64_t end,
                                      Flight::Purpose purpose) REQUIRES(mutex_);
   void AddWish(Priority priority, Wish wish) REQUIRES(mutex_);
+  Wish* NextWish(Priority priority, std::uint64_t most, std::uint64_t& first, std::uint64_t& end)
+      REQUIRES(mutex_);
   bool NextRun(Wish& wish, std::uint64_t most, std::uint64_t& first, std::uint64_t& end) const
       REQUIRES(mutex_);
   void NoteFetch(const Result<void>& result, Actions& actions) REQUIRES(mutex_);
@@ -195,6 +213,14 @@ class LocalObject final : public CachedObject,
   bool ReadBack(std::uint64_t chunk, std::vector<std::byte>& out) EXCLUDES(mutex_);
   void DropWrong(std::vector<std::uint64_t> bad) EXCLUDES(mutex_);
 
+  // local_object_seal.cc
+  void MaybeSeal(Actions& actions) REQUIRES(mutex_);
+  void SealFiles() EXCLUDES(mutex_);
+  void Sealed(bool good) EXCLUDES(mutex_);
+  void Break(std::vector<ReadPiece> pieces, Actions& actions) REQUIRES(mutex_);
+  void Replace() EXCLUDES(mutex_);
+  void Emptied() REQUIRES(mutex_);
+
   // local_object_evict.cc
   void Lost() REQUIRES(mutex_);
   void NoteUse() EXCLUDES(mutex_);
@@ -211,6 +237,7 @@ class LocalObject final : public CachedObject,
   std::atomic<int> data_fd_{-1};
   std::atomic<bool> direct_broken_{false};
   std::atomic<std::uint32_t> sum_kinds_{ChunkSums::kAll};  ///< What is worth summing.
+  std::atomic<bool> recording_{false};                     ///< There is a recorder_.
   std::atomic<int> mismatches_{0};                         ///< With the origin's sums.
   std::atomic<std::uint32_t> noted_use_{0};                ///< Ticks, when the cache was told last.
   std::atomic<std::int64_t> touched_{0};  ///< Seconds, when the index was told last.
@@ -235,6 +262,12 @@ class LocalObject final : public CachedObject,
   std::array<std::vector<Wish>, 4> wishes_ GUARDED_BY(mutex_);
   std::size_t turn_ GUARDED_BY(mutex_) = 0;
   ReadAhead read_ahead_ GUARDED_BY(mutex_);
+  bool cold_ GUARDED_BY(mutex_) = false;  ///< Nothing was here, and nobody has read yet.
+  std::optional<AccessProfile> profile_ GUARDED_BY(mutex_);       ///< Of a load before.
+  std::unique_ptr<ProfileRecorder> recorder_ GUARDED_BY(mutex_);  ///< Of this load.
+  std::deque<Wish> plan_ GUARDED_BY(mutex_);      ///< What is left of the profile, in its order.
+  std::vector<bool> planned_ GUARDED_BY(mutex_);  ///< By chunk; empty: no profile is followed.
+  std::uint64_t stray_reads_ GUARDED_BY(mutex_) = 0;  ///< Of chunks that are not planned.
   std::vector<Done<void>> whole_waiters_ GUARDED_BY(mutex_);
   std::optional<Error> changed_ GUARDED_BY(mutex_);
   std::optional<Errc> failure_said_ GUARDED_BY(mutex_);  ///< In the log, since a fetch last worked.
@@ -252,6 +285,15 @@ class LocalObject final : public CachedObject,
   FilesState files_state_ GUARDED_BY(mutex_) = FilesState::kIdle;
   bool dirty_ GUARDED_BY(mutex_) = false;  ///< The index was told so.
   Loads unstored_ GUARDED_BY(mutex_);      ///< Full, waiting for the files.
+  bool seal_wanted_ GUARDED_BY(mutex_) = false;
+  bool sealing_ GUARDED_BY(mutex_) = false;     ///< The `seal` thread has it.
+  bool proven_ GUARDED_BY(mutex_) = false;      ///< Equal to the origin's sums, in this life.
+  bool sealed_ GUARDED_BY(mutex_) = false;      ///< The file is not changed any more.
+  bool was_sealed_ GUARDED_BY(mutex_) = false;  ///< In an earlier life.
+  bool trusted_ GUARDED_BY(mutex_) = false;     ///< Sealed, and seen to be right.
+  bool broken_ GUARDED_BY(mutex_) = false;      ///< Sealed, seen to be wrong, being replaced.
+  /// Replaced, but perhaps in use by a TryReadNow.
+  std::vector<std::unique_ptr<ObjectFiles>> retired_ GUARDED_BY(mutex_);
   std::chrono::steady_clock::time_point store_broken_until_ GUARDED_BY(mutex_);
   /// Set once, before data_fd_; then constant.
   std::unique_ptr<ObjectFiles> files_;

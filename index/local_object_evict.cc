@@ -25,8 +25,11 @@ std::shared_ptr<CachedObject> LocalObject::Hold() {
     held = outside_.lock();
     if (!held) {
       // A count of its own: `recent`, flights and disk operations hold the object too.
-      held = std::shared_ptr<CachedObject>(
-          this, [self = shared_from_this()](CachedObject*) mutable { self.reset(); });
+      held =
+          std::shared_ptr<CachedObject>(this, [self = shared_from_this()](CachedObject*) mutable {
+            self->LetGo();
+            self.reset();
+          });
       outside_ = held;
     }
   }
@@ -73,16 +76,17 @@ LocalObject::Eviction LocalObject::EvictWhole(std::uint64_t& bytes,
   {
     const MutexLock lock(mutex_);
     if (!outside_.expired()) return Eviction::kInUse;
-    if (closed_) return Eviction::kBusy;
+    if (closed_ || broken_) return Eviction::kBusy;
     if (patience > patience.zero()) {  // Told to: what is still on its way is not wanted either.
-      for (auto& wishes : wishes_) wishes.clear();
+      ForgetWishes();
     }
     const bool idle = AwaitIdle(patience) && whole_waiters_.empty();
     if (!outside_.expired()) return Eviction::kInUse;
-    if (!idle || closed_) return Eviction::kBusy;
+    if (!idle || closed_ || broken_) return Eviction::kBusy;
     loaded_.store(false, std::memory_order_release);  // What comes now queues.
   }
   const auto known = core_->space->Find(digest_);
+  core_->gone.Notify(digest_);
   auto fault = core_->faults->Hit("evict.remove");
   const Result<void> removed =
       fault ? Result<void>(std::unexpected(*std::move(fault))) : core_->tier.RemoveObject(digest_);
@@ -100,12 +104,8 @@ LocalObject::Eviction LocalObject::EvictWhole(std::uint64_t& bytes,
     if (removed) {
       files = std::move(files_);
       data_fd_.store(-1, std::memory_order_release);
-      files_state_ = FilesState::kIdle;
-      dirty_ = false;
-      chunks_.Reset();
       suspects_.clear();
-      Lost();
-      Account();
+      Emptied();
     }
     loaded_.store(true, std::memory_order_release);
     queued.swap(queued_);
@@ -126,6 +126,7 @@ void LocalObject::ForEachEvictable(
     const std::function<void(std::uint64_t chunk, std::uint32_t when)>& each) const {
   const MutexLock lock(mutex_);
   if (closed_ || !loaded_.load(std::memory_order_acquire) || !whole_waiters_.empty()) return;
+  if (sealed_) return;  // Somebody may be reading the file through the kernel.
   for (std::uint64_t chunk = 0; chunk < chunks_.count(); ++chunk) {
     if (chunks_.State(chunk) != ChunkState::kPresent || chunks_.BeingRead(chunk)) continue;
     if (!checks_.contains(chunk)) each(chunk, chunks_.LastUse(chunk));
@@ -177,7 +178,7 @@ std::uint64_t LocalObject::EvictChunks(const std::vector<std::uint64_t>& chunks)
   std::vector<std::uint64_t> taken;
   {
     const MutexLock lock(mutex_);
-    if (closed_ || !loaded_.load(std::memory_order_acquire) || !files_) return 0;
+    if (closed_ || sealed_ || !loaded_.load(std::memory_order_acquire) || !files_) return 0;
     for (const std::uint64_t chunk : chunks) {
       if (chunks_.State(chunk) != ChunkState::kPresent || chunks_.BeingRead(chunk)) continue;
       if (!checks_.try_emplace(chunk).second) continue;  // Who wants it now waits there.

@@ -76,6 +76,23 @@ bool LocalObject::NextRun(Wish& wish, std::uint64_t most, std::uint64_t& first,
   return true;
 }
 
+/// The wish whose turn it is, with its next absent chunks; null when there is none. A plan goes in
+/// its own order, wishes in turn.
+LocalObject::Wish* LocalObject::NextWish(Priority priority, std::uint64_t most,
+                                         std::uint64_t& first, std::uint64_t& end) {
+  while (priority == Priority::kPlan && !plan_.empty()) {
+    if (NextRun(plan_.front(), most, first, end)) return &plan_.front();
+    plan_.pop_front();
+  }
+  auto& wishes = wishes_[static_cast<std::size_t>(priority)];
+  while (!wishes.empty()) {
+    const std::size_t at = turn_ % wishes.size();
+    if (NextRun(wishes[at], most, first, end)) return &wishes[at];
+    wishes.erase(wishes.begin() + static_cast<std::ptrdiff_t>(at));
+  }
+  return nullptr;
+}
+
 Prefetcher::Outcome LocalObject::StartPrefetch(Priority priority) {
   const std::uint64_t share = std::max<std::size_t>(1, core_->buffers->limit() / 8);
   const std::uint64_t most = std::min(core_->fetch_size.Chunks(), share);
@@ -88,23 +105,19 @@ Prefetcher::Outcome LocalObject::StartPrefetch(Priority priority) {
     // Reading ahead would fetch what cannot be kept, and fetch it again for its reader.
     const bool useless = priority == Priority::kNear && StoreBroken();
     if (closed_ || changed_ || corrupt_ || useless) wishes.clear();
-    while (!wishes.empty()) {
-      Wish& wish = wishes[turn_ % wishes.size()];
-      std::uint64_t first = 0;
-      std::uint64_t end = 0;
-      if (!NextRun(wish, most, first, end)) {
-        wishes.erase(wishes.begin() + static_cast<std::ptrdiff_t>(turn_ % wishes.size()));
-        continue;
-      }
-      if (stream_only_) {
-        wishes.clear();
-        EnsureStream(actions);
-        break;
-      }
+    if (closed_ || changed_ || corrupt_) plan_.clear();
+    std::uint64_t first = 0;
+    std::uint64_t end = 0;
+    Wish* const wish = NextWish(priority, most, first, end);
+    if (wish != nullptr && stream_only_) {
+      wishes.clear();
+      plan_.clear();
+      EnsureStream(actions);
+    } else if (wish != nullptr) {
       reservation = core_->buffers->TryReserve(end - first);
       if (reservation.count() == 0) return Outcome::kNoBuffers;
       end = first + reservation.count();
-      wish.next = end;
+      wish->next = end;
       ++turn_;
       for (std::uint64_t chunk = first; chunk < end; ++chunk) {
         auto load = std::make_shared<ChunkLoad>();
@@ -114,7 +127,6 @@ Prefetcher::Outcome LocalObject::StartPrefetch(Priority priority) {
         loads_.emplace(chunk, std::move(load));
       }
       flight = MakeFlight(first, end, Flight::Purpose::kPrefetch);
-      break;
     }
   }
   actions.Run();
@@ -209,7 +221,7 @@ void LocalObject::Landed(const Loads& loads, const Result<void>& result) {
       TurnToStream(loads, actions);
     } else if (!result) {
       // Wishes fail silently; a reader who comes along asks again.
-      for (auto& wishes : wishes_) wishes.clear();
+      ForgetWishes();
       if (result.error().code == Errc::kChanged) changed_ = result.error();
     }
     for (const std::shared_ptr<ChunkLoad>& load : loads) {

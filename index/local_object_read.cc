@@ -55,7 +55,7 @@ std::optional<std::size_t> LocalObject::TryReadNow(std::uint64_t offset, std::sp
   if (punches_.load() != punches) return std::nullopt;  // May have been of these, in mid-read.
   NoteUse();
   core_->counters.hit_bytes.fetch_add(dst.size(), std::memory_order_relaxed);
-  if (!chunks_.whole()) {
+  if (!chunks_.whole() || recording_.load(std::memory_order_relaxed)) {
     Actions actions;
     {
       const MutexLock lock(mutex_);
@@ -267,8 +267,14 @@ void LocalObject::Quarantine(std::uint64_t chunk, std::vector<ReadPiece> pieces)
       for (ReadPiece& piece : pieces) check->second.push_back(std::move(piece));
       return;
     }
-    if (chunks_.State(chunk) != ChunkState::kPresent) {
+    if (broken_) {
+      Break(std::move(pieces), actions);
+    } else if (chunks_.State(chunk) != ChunkState::kPresent) {
       Route(pieces, actions);  // Someone else was quicker.
+    } else if (sealed_) {
+      ++suspects_[chunk];
+      core_->counters.quarantined_chunks.fetch_add(1, std::memory_order_relaxed);
+      Break(std::move(pieces), actions);
     } else {
       checks_[chunk] = std::move(pieces);
       ++suspects_[chunk];
@@ -310,16 +316,6 @@ void LocalObject::Quarantined(std::uint64_t chunk, const Result<void>& erased) {
     }
   }
   actions.Run();
-}
-
-void LocalObject::NoteRead(ByteRange read, Actions& actions) {
-  if (chunks_.whole() || closed_ || StoreBroken()) return;
-  const auto window = read_ahead_.Note(read);
-  if (!window) return;
-  const std::uint64_t first = chunks_.IndexOf(window->range.begin);
-  const std::uint64_t end = chunks_.IndexOf(window->range.end - 1) + 1;
-  AddWish(Priority::kNear, {.owner = window->cursor, .next = first, .end = end});
-  actions.Add([self = shared_from_this()] { self->core_->loader.Wake(self, Priority::kNear); });
 }
 
 }  // namespace modelfs::index

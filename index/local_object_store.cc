@@ -190,7 +190,7 @@ void LocalObject::NotKept(const std::shared_ptr<ChunkLoad>& load, const Error& e
     const MutexLock lock(mutex_);
     loads_.erase(load->chunk);
     chunks_.Move(load->chunk, ChunkState::kAbsent);
-    for (auto& wishes : wishes_) wishes.clear();
+    ForgetWishes();
     store_broken_until_ = std::chrono::steady_clock::now() + kStoreRetry;
     SettleWhole(std::unexpected(error), actions);
     loaded_condition_.NotifyAll();

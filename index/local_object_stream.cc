@@ -67,7 +67,7 @@ void LocalObject::StreamLanded(const Result<void>& result) {
     streaming_ = false;
     NoteFetch(result, actions);
     if (!result) {
-      for (auto& wishes : wishes_) wishes.clear();
+      ForgetWishes();
       if (result.error().code == Errc::kChanged) changed_ = result.error();
     }
     bool more = false;

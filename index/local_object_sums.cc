@@ -64,6 +64,7 @@ void LocalObject::SumsKnown(Result<fetch::PublishedChecksums> published) {
 void LocalObject::StartComparing(Actions& actions) {
   if (published_.empty()) {
     sums_state_ = SumsState::kCompared;
+    MaybeSeal(actions);
     return SettleWhole({}, actions);
   }
   sums_state_ = SumsState::kComparing;
@@ -157,6 +158,7 @@ void LocalObject::Compared(const OriginSums::Outcome& outcome, std::uint64_t epo
     sums_state_ = SumsState::kCompared;
     if (outcome.verdict == Verdict::kEqual && losses_ == epoch && chunks_.whole()) {
       verified_ = Verified::kOrigin;
+      proven_ = true;
       core_->db->SetVerified(digest_, Verified::kOrigin);
     } else if (losses_ != epoch) {
       sums_state_ = SumsState::kKnown;  // Once more, when it is whole again.
@@ -169,6 +171,7 @@ void LocalObject::Compared(const OriginSums::Outcome& outcome, std::uint64_t epo
       actions.Add([self = shared_from_this()] { self->core_->loader.Wake(self, Priority::kPlan); });
     }
     if (closed_ || sums_state_ == SumsState::kCompared) SettleWhole({}, actions);
+    if (sums_state_ == SumsState::kCompared) MaybeSeal(actions);
     loaded_condition_.NotifyAll();
   }
   actions.Run();
@@ -177,6 +180,12 @@ void LocalObject::Compared(const OriginSums::Outcome& outcome, std::uint64_t epo
 /// Takes chunks out of use whose bytes are not the origin's, also from under their readers.
 void LocalObject::DropWrong(std::vector<std::uint64_t> bad) {
   const auto deadline = std::chrono::steady_clock::now() + kReadersTime;
+  Actions actions;
+  {
+    const MutexLock lock(mutex_);
+    if (sealed_) Break({}, actions);
+  }
+  actions.Run();
   for (;;) {
     EvictChunks(bad);
     const MutexLock lock(mutex_);

@@ -211,14 +211,22 @@ Result<ObjectFiles> LocalTier::OpenObject(const fetch::ObjectId& id) const {
   if (auto opened = OpenData(path / "data", id.size_bytes, files); !opened) {
     return std::unexpected(std::move(opened.error()));
   }
+  auto seal = ReadSeal(path, files.data.get());
+  if (!seal) return std::unexpected(std::move(seal.error()));
+  files.seal = *seal;
   return files;
 }
 
 Result<ObjectFiles> LocalTier::CreateObject(const fetch::ObjectId& id) const {
-  if (auto existing = OpenObject(id); existing || existing.error().code != Errc::kNotFound) {
+  const std::string digest = id.Digest();
+  if (auto existing = OpenObject(id); existing && existing->seal != SealState::kNone) {
+    if (auto removed = RemoveObject(digest); !removed) {
+      return std::unexpected(std::move(removed.error()));
+    }
+  } else if (existing || existing.error().code != Errc::kNotFound) {
     return existing;
   }
-  const fs::path path = PathOf(id.Digest());
+  const fs::path path = PathOf(digest);
   if (const int rc = MakeDirectories(path); rc != 0) {
     return FailErrno(rc, fmt::format("create {}", path.string()));
   }
@@ -241,6 +249,25 @@ Fd LocalTier::OpenDirect(const std::string& digest) const {
   return Fd(::open((PathOf(digest) / "data").c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC));
 }
 
+Result<void> LocalTier::WriteSeal(const std::string& digest, int data) const {
+  return index::WriteSeal(PathOf(digest), data);
+}
+
+Result<Fd> LocalTier::OpenSealed(const std::string& digest, int data) const {
+  const fs::path path = PathOf(digest) / "data";
+  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return FailErrno(errno, fmt::format("open {}", path.string()));
+  struct stat opened{};
+  struct stat known{};
+  if (::fstat(fd.get(), &opened) != 0 || ::fstat(data, &known) != 0) {
+    return FailErrno(errno, fmt::format("stat {}", path.string()));
+  }
+  if (opened.st_ino != known.st_ino || opened.st_dev != known.st_dev) {
+    return Fail(Errc::kNotFound, fmt::format("{}: was replaced", path.string()));
+  }
+  return fd;
+}
+
 Result<MapFile> LocalTier::OpenMap(const std::string& digest) const {
   return MapFile::Open(PathOf(digest) / "map");
 }
@@ -255,8 +282,9 @@ std::uint64_t BlocksOf(const struct stat& info) {
 
 Result<void> LocalTier::RemoveObject(const std::string& digest) const {
   const fs::path path = PathOf(digest);
-  // The map first: it never speaks of data that is not there.
-  for (const char* name : {"map", "data", "map.new"}) {
+  // The map first: it never speaks of data that is not there. The seal last: as long as there is
+  // data, it is known that somebody may be reading it.
+  for (const char* name : {"map", "data", "map.new", kSealName, "sealed.new"}) {
     if (::unlink((path / name).c_str()) != 0 && errno != ENOENT) {
       return FailErrno(errno, fmt::format("remove {}", (path / name).string()));
     }

@@ -10,6 +10,7 @@
 #include "fetch/base/handle.h"
 #include "fetch/origin.h"
 #include "index/map_file.h"
+#include "index/seal.h"
 
 namespace modelfs::index {
 
@@ -18,6 +19,7 @@ struct ObjectFiles {
   Fd data;    ///< Buffered: reads, and writes that are not whole aligned chunks.
   Fd direct;  ///< O_DIRECT, for writing whole chunks; see LocalTier::OpenDirect.
   MapFile map;
+  SealState seal = SealState::kNone;
 };
 
 /// The cache directory: `FORMAT`, and `objects/<aa>/<digest>/{data,map}`. Knows paths and formats,
@@ -50,13 +52,19 @@ class LocalTier {
   /// Files that are there and belong to `id`; a damaged or foreign map counts as not there.
   /// Errors: kNotFound; as FromErrno.
   Result<ObjectFiles> OpenObject(const fetch::ObjectId& id) const;
-  /// Opens what OpenObject would; what is missing is made.
+  /// Opens what OpenObject would; what is missing is made. What was sealed is not opened for
+  /// writing, but replaced.
   /// Errors: as FromErrno.
   Result<ObjectFiles> CreateObject(const fetch::ObjectId& id) const;
 
   /// A descriptor that writes the object's data with O_DIRECT; none where that is refused or
   /// unwanted.
   Fd OpenDirect(const std::string& digest) const;
+
+  /// Seals the object's data, which is `data`. Errors: as FromErrno.
+  Result<void> WriteSeal(const std::string& digest, int data) const;
+  /// Its data, read-only. Errors: kNotFound (it is not `data` any more); as FromErrno.
+  Result<Fd> OpenSealed(const std::string& digest, int data) const;
 
   /// Unlinks an object's files. Errors: as FromErrno; what was not there is no error.
   Result<void> RemoveObject(const std::string& digest) const;

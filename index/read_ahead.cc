@@ -11,8 +11,14 @@ constexpr std::uint64_t kBehind = 4u << 20;
 constexpr std::uint64_t kAhead = 1u << 20;
 /// Reads before a sequence is believed: two may be chance.
 constexpr std::uint64_t kReads = 3;
+/// The same where reads leave gaps.
+constexpr std::uint64_t kStrideReads = 8;
 /// When a run is this long and an eighth of the object, all the rest is wanted.
 constexpr std::uint64_t kBulkRun = 128u << 20;
+constexpr std::uint64_t kWindowPerRun = 4;
+/// A run of this length is no accident, and so many of them are no search for something.
+constexpr std::uint64_t kLongRun = 2u << 20;
+constexpr std::uint64_t kLongRuns = 3;
 
 }  // namespace
 
@@ -21,15 +27,27 @@ std::optional<ReadAhead::Window> ReadAhead::Note(ByteRange read) {
   Cursor* cursor = Find(read);
   if (cursor == nullptr) cursor = &Replace(read);
   cursor->used = ++clock_;
+  // What leaves gaps is believed only while it goes forwards: reads at random do not.
+  if (read.begin + kAhead < cursor->front && 2 * cursor->read_bytes < cursor->front - cursor->start)
+    cursor->reads = 0;
   cursor->start = std::min(cursor->start, read.begin);
   cursor->front = std::max(cursor->front, read.end);
-  cursor->bytes += read.size();
+  Count(*cursor, read);
+  cursor->read_bytes += read.size();
   ++cursor->reads;
   const std::uint64_t run = cursor->front - cursor->start;
-  if (cursor->reads < kReads && read.size() < options_.chunk_bytes) return std::nullopt;
+  if (!cursor->is_long && run >= kLongRun && 2 * cursor->read_bytes >= run) {
+    cursor->is_long = true;
+    ++long_runs_;
+    if (auto wish = WholeWish()) return wish;
+  }
+  const std::uint64_t enough = 2 * cursor->read_bytes >= run ? kReads : kStrideReads;
+  if (cursor->reads < enough && read.size() < options_.chunk_bytes) return std::nullopt;
   if (cursor->reads < 2 || cursor->bytes < run / 2) return std::nullopt;
 
-  std::uint64_t length = std::clamp(2 * run, options_.chunk_bytes, options_.most_window_bytes);
+  const std::uint64_t per_run = run < kLongRun ? 2 : kWindowPerRun;
+  std::uint64_t length =
+      std::clamp(per_run * run, options_.chunk_bytes, options_.most_window_bytes);
   if (run >= kBulkRun && run >= options_.object_bytes / 8) length = options_.object_bytes;
   const std::uint64_t end = std::min(cursor->front + length, options_.object_bytes);
   // Not for every few bytes: a quarter of the window must have been used up.
@@ -39,7 +57,29 @@ std::optional<ReadAhead::Window> ReadAhead::Note(ByteRange read) {
   }
   if (end <= cursor->wanted || end <= cursor->front) return std::nullopt;
   cursor->wanted = end;
-  return Window{cursor->id, {cursor->front, end}};
+  return Window{.cursor = cursor->id, .range = {cursor->front, end}};
+}
+
+void ReadAhead::Forget() {
+  cursors_.clear();
+  long_runs_ = 0;
+  wished_ = false;
+}
+
+/// Adds the chunks of a read that are new to the cursor.
+void ReadAhead::Count(Cursor& cursor, ByteRange read) {
+  const std::uint64_t chunk = options_.chunk_bytes;
+  const std::uint64_t begin = std::max(cursor.touched, read.begin / chunk * chunk);
+  const std::uint64_t end = (read.end + chunk - 1) / chunk * chunk;
+  if (end <= begin) return;
+  cursor.bytes += end - begin;
+  cursor.touched = end;
+}
+
+std::optional<ReadAhead::Window> ReadAhead::WholeWish() {
+  if (wished_ || long_runs_ < kLongRuns) return std::nullopt;
+  wished_ = true;
+  return Window{.cursor = 0, .range = {0, options_.object_bytes}, .whole = true};
 }
 
 ReadAhead::Cursor* ReadAhead::Find(ByteRange read) {
@@ -60,6 +100,7 @@ ReadAhead::Cursor& ReadAhead::Replace(ByteRange read) {
   fresh.id = ++last_id_;
   fresh.start = read.begin;
   fresh.front = read.begin;
+  fresh.touched = read.begin / options_.chunk_bytes * options_.chunk_bytes;
   if (cursors_.size() < options_.cursors) return cursors_.emplace_back(fresh);
   Cursor& oldest =
       *std::min_element(cursors_.begin(), cursors_.end(),

@@ -12,12 +12,16 @@ namespace modelfs::index {
 ///
 /// Many readers may go through an object at once, and the reads of one arrive in pieces of 128 KiB
 /// to 1 MiB, a little out of order. Each sequence is followed by a cursor: a read that begins near
-/// a cursor's front belongs to it. A cursor whose reads cover most of what it passed over is
-/// sequential and gets a window in front of it, twice as long as its run, up to a limit; when much
-/// of the object was read that way the window is the rest of it.
+/// a cursor's front belongs to it. A cursor whose reads touch most of the chunks that it passed
+/// over (a stride within a chunk does) is sequential and gets a window in front of it, twice, and
+/// later four times, as long as its run, up to a limit; when much of the object was read that way
+/// the window is the rest of it.
 ///
 ///     |<------- run ------->|<-------- window -------->|
 ///     start              front                       end
+///
+/// Several long runs in different places are a loader that takes tensors in an order of its own: it
+/// will want all of them.
 ///
 /// Threads: none of its own; guarded by its owner.
 class ReadAhead {
@@ -31,24 +35,32 @@ class ReadAhead {
   struct Window {
     std::uint64_t cursor = 0;  ///< Which sequence; a later window of it replaces this one.
     ByteRange range;
+    bool whole = false;  ///< `range` is the object, in no hurry.
   };
 
   explicit ReadAhead(Options options) : options_(options) {}
 
   /// Notes a read. A window when its sequence now wants more than before.
   std::optional<Window> Note(ByteRange read);
+  /// The readers have gone.
+  void Forget();
 
  private:
   struct Cursor {
     std::uint64_t id = 0;
     std::uint64_t start = 0;
-    std::uint64_t front = 0;  ///< End of the furthest read.
-    std::uint64_t bytes = 0;  ///< Sum of its reads.
+    std::uint64_t front = 0;       ///< End of the furthest read.
+    std::uint64_t read_bytes = 0;  ///< Sum of its reads.
+    std::uint64_t bytes = 0;       ///< Of the chunks that its reads touched.
     std::uint64_t reads = 0;
-    std::uint64_t wanted = 0;  ///< End of the window given out last.
-    std::uint64_t used = 0;    ///< Clock of the last read.
+    std::uint64_t touched = 0;  ///< End of the last chunk that was counted in `bytes`.
+    bool is_long = false;       ///< Counted in long_runs_.
+    std::uint64_t wanted = 0;   ///< End of the window given out last.
+    std::uint64_t used = 0;     ///< Clock of the last read.
   };
 
+  void Count(Cursor& cursor, ByteRange read);
+  std::optional<Window> WholeWish();
   Cursor* Find(ByteRange read);
   Cursor& Replace(ByteRange read);
 
@@ -56,6 +68,8 @@ class ReadAhead {
   std::vector<Cursor> cursors_;
   std::uint64_t clock_ = 0;
   std::uint64_t last_id_ = 0;
+  std::uint64_t long_runs_ = 0;
+  bool wished_ = false;  ///< The whole was wished for.
 };
 
 }  // namespace modelfs::index

@@ -121,6 +121,11 @@ std::uint64_t Space::MissingLocked(std::uint64_t more, std::uint64_t free_bytes)
   return missing;
 }
 
+bool Space::MayHold(std::uint64_t bytes) const {
+  const MutexLock lock(mutex_);
+  return limits_.size_bytes == 0 || bytes <= limits_.size_bytes / 4 * 3;
+}
+
 std::uint64_t Space::Missing(std::uint64_t more, std::uint64_t free_bytes) const {
   const MutexLock lock(mutex_);
   return MissingLocked(more, free_bytes);

@@ -78,6 +78,9 @@ class Space : public std::enable_shared_from_this<Space> {
   /// Objects that are not pinned and take space, least recently used first.
   std::vector<std::pair<std::string, Object>> Candidates() const EXCLUDES(mutex_);
 
+  /// Whether an object of this size would leave room for others: a limit that it mostly fills is
+  /// not to be spent on a guess.
+  bool MayHold(std::uint64_t bytes) const EXCLUDES(mutex_);
   /// How many bytes have to go before `more` can be allocated. `free_bytes`: what the filesystem
   /// has left for us.
   std::uint64_t Missing(std::uint64_t more, std::uint64_t free_bytes) const EXCLUDES(mutex_);

@@ -1,0 +1,118 @@
+// What readers will want next: guessed from what they read, or known from a load before.
+#include <algorithm>
+#include <utility>
+
+#include "index/local_object.h"
+
+namespace modelfs::index {
+namespace {
+
+/// Smaller objects are here before a plan is made.
+constexpr std::uint64_t kLeastPlanned = 8u << 20;
+/// Reads outside of a profile that are no reason to doubt it: kernels read ahead.
+constexpr std::uint64_t kStrayReads = 16;
+
+}  // namespace
+
+/// On the `open` thread, before anybody reads.
+std::optional<AccessProfile> LocalObject::FindProfile() const {
+  if (id_.size_bytes < kLeastPlanned) return std::nullopt;
+  for (const std::string& key : {AccessProfile::KeyOf(id_), AccessProfile::LayoutKeyOf(id_)}) {
+    const auto value = core_->records->Get(RecordKind::kProfile, key);
+    if (!value) continue;
+    auto profile = AccessProfile::Decode(*value);
+    if (profile && profile->object_bytes == id_.size_bytes) return profile;
+  }
+  return std::nullopt;
+}
+
+void LocalObject::NoteRead(ByteRange read, Actions& actions) {
+  if (closed_) return;
+  if (cold_ && id_.size_bytes >= kLeastPlanned) {
+    cold_ = false;
+    StartPlan(actions);
+  }
+  if (recorder_) recorder_->Note(read);
+  if (chunks_.whole() || StoreBroken() || FollowsProfile(read)) return;
+  const auto window = read_ahead_.Note(read);
+  if (!window) return;
+  const std::uint64_t first = chunks_.IndexOf(window->range.begin);
+  const std::uint64_t end = chunks_.IndexOf(window->range.end - 1) + 1;
+  const Priority priority = window->whole ? Priority::kPlan : Priority::kNear;
+  const std::uint64_t owner = window->whole ? kPlanOwner : window->cursor;
+  // What cannot be kept would be fetched for nothing.
+  if (window->whole && !core_->space->MayHold(id_.size_bytes)) return;
+  AddWish(priority, {.owner = owner, .next = first, .end = end});
+  actions.Add([self = shared_from_this(), priority] { self->core_->loader.Wake(self, priority); });
+}
+
+/// The first read of an object of which nothing was here.
+void LocalObject::StartPlan(Actions& actions) {
+  recorder_ = std::make_unique<ProfileRecorder>(id_.size_bytes, chunks_.chunk_size());
+  recording_.store(true, std::memory_order_relaxed);
+  if (!profile_ || !core_->space->MayHold(profile_->bytes())) return;
+  planned_.assign(chunks_.count(), false);
+  stray_reads_ = 0;
+  for (const ByteRange& range : profile_->ranges) {
+    const Wish wish{.owner = kPlanOwner,
+                    .next = chunks_.IndexOf(range.begin),
+                    .end = chunks_.IndexOf(range.end - 1) + 1};
+    std::fill(planned_.begin() + static_cast<std::ptrdiff_t>(wish.next),
+              planned_.begin() + static_cast<std::ptrdiff_t>(wish.end), true);
+    plan_.push_back(wish);
+  }
+  core_->counters.profiles_followed.fetch_add(1, std::memory_order_relaxed);
+  actions.Add([self = shared_from_this()] { self->core_->loader.Wake(self, Priority::kPlan); });
+}
+
+/// Whether a plan says what comes after this read. One that is wrong too often is given up.
+bool LocalObject::FollowsProfile(ByteRange read) {
+  if (planned_.empty()) return false;
+  for (std::uint64_t c = chunks_.IndexOf(read.begin); c <= chunks_.IndexOf(read.end - 1); ++c) {
+    if (planned_[c]) return true;
+  }
+  if (++stray_reads_ > kStrayReads + planned_.size() / 4) {
+    planned_.clear();
+    plan_.clear();
+  }
+  return !planned_.empty();
+}
+
+void LocalObject::ForgetWishes() {
+  for (auto& wishes : wishes_) wishes.clear();
+  plan_.clear();
+}
+
+/// Nobody reads it any more: what was only guessed that readers will want is not wanted.
+void LocalObject::LetGo() {
+  Actions actions;
+  {
+    const MutexLock lock(mutex_);
+    if (!outside_.expired()) return;  // Somebody else came.
+    for (auto& wishes : wishes_) {
+      std::erase_if(wishes, [](const Wish& wish) { return wish.owner != 0; });
+    }
+    plan_.clear();
+    planned_.clear();
+    read_ahead_.Forget();
+    SaveProfile(actions);
+  }
+  actions.Run();
+}
+
+/// Keeps what a first load has shown, for the next one.
+void LocalObject::SaveProfile(Actions& actions) {
+  if (!recorder_) return;
+  recording_.store(false, std::memory_order_relaxed);
+  auto profile = std::exchange(recorder_, nullptr)->Profile({});
+  if (!profile) return;
+  actions.Add([self = shared_from_this(), encoded = profile->Encode()] {
+    for (const std::string& key :
+         {AccessProfile::KeyOf(self->id_), AccessProfile::LayoutKeyOf(self->id_)}) {
+      std::ignore = self->core_->records->Put(RecordKind::kProfile, key, encoded);
+    }
+  });
+  profile_ = std::move(*profile);
+}
+
+}  // namespace modelfs::index
