@@ -1,7 +1,9 @@
 #include "fs/app.h"
 
 #include <fmt/format.h>
+#include <linux/magic.h>
 #include <spdlog/spdlog.h>
+#include <sys/vfs.h>
 
 #include <algorithm>
 #include <thread>
@@ -32,6 +34,14 @@ Result<TrustAnchor> LoadAnchor(const MountSpec& spec) {
   if (spec.signature == SignaturePolicy::kOff) return TrustAnchor();
   return spec.signature_key.empty() ? TrustAnchor::LoadCertificates(spec.signature_ca)
                                     : TrustAnchor::LoadKey(spec.signature_key);
+}
+
+Passthrough PassthroughFor(const DaemonSpec& daemon) {
+  if (!daemon.passthrough) return Passthrough::kOff;
+  struct statfs filesystem{};
+  const bool overlay = ::statfs(daemon.cache_directory.c_str(), &filesystem) == 0 &&
+                       filesystem.f_type == OVERLAYFS_SUPER_MAGIC;
+  return overlay ? Passthrough::kStacked : Passthrough::kOn;
 }
 
 std::unexpected<Error> Ending() { return Fail(Errc::kCancelled, "the daemon is ending"); }
@@ -212,7 +222,8 @@ Result<void> App::Serve(const MountSpec& spec, const std::shared_ptr<Tree>& tree
                 .init = handover.init,
                 .device = Duplicate(handover.device.get())};
   auto session = Session::Start(std::move(handover.device), tree,
-                                {.read_timeout = spec.read_timeout,
+                                {.passthrough = PassthroughFor(options_.daemon),
+                                 .read_timeout = spec.read_timeout,
                                  .faults = options_.faults,
                                  .saved_init = std::move(handover.init),
                                  .signatures = served.signatures,

@@ -98,8 +98,7 @@ nlohmann::json App::DescribeSelf(const std::string& mountpoint) {
   struct Mounted {
     MountSpec spec;
     std::shared_ptr<Tree> tree;
-    std::size_t parked = 0;
-    ConfigStatus config;
+    MountState state;
   };
   std::vector<Mounted> mounted;
   DaemonSpec daemon;
@@ -110,15 +109,16 @@ nlohmann::json App::DescribeSelf(const std::string& mountpoint) {
       if (!mountpoint.empty() && served.spec.mountpoint != mountpoint) continue;
       mounted.push_back({served.spec,
                          served.tree,
-                         served.session->Parked(),
-                         {.file = served.spec.config.file,
-                          .problem = served.config_problem,
-                          .restart_needed = served.restart_needed}});
+                         {.parked_requests = served.session->Parked(),
+                          .passthrough = served.session->passthrough(),
+                          .config = {.file = served.spec.config.file,
+                                     .problem = served.config_problem,
+                                     .restart_needed = served.restart_needed}}});
     }
   }
   auto mounts = nlohmann::json::array();
   for (const Mounted& mount : mounted) {
-    mounts.push_back(DescribeMount(mount.spec, *mount.tree, *cache_, mount.parked, mount.config));
+    mounts.push_back(DescribeMount(mount.spec, *mount.tree, *cache_, mount.state));
   }
   const index::CacheStats stats = cache_->Stats();
   const bool supervised = options_.broker->connected();

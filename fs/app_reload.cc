@@ -39,7 +39,7 @@ constexpr std::array<std::pair<const char*, const char*>, 10> kMountFields{{
     {"signature_key", "signature_key"},
     {"signature_ca", "signature_ca"},
 }};
-constexpr std::array<std::pair<const char*, const char*>, 10> kDaemonFields{{
+constexpr std::array<std::pair<const char*, const char*>, 11> kDaemonFields{{
     {"cache_directory", "cache"},
     {"index_directory", "index"},
     {"chunk_size_bytes", "chunk_size"},
@@ -50,6 +50,7 @@ constexpr std::array<std::pair<const char*, const char*>, 10> kDaemonFields{{
     {"webhook_secret_file", "webhook_secret_file"},
     {"hold", "hold"},
     {"resend", "resend"},
+    {"passthrough", "passthrough"},
 }};
 
 std::vector<std::string> Differences(const nlohmann::json& running, const nlohmann::json& wanted,

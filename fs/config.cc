@@ -174,6 +174,7 @@ Result<Settings> MergeSettings(const Settings& flags, const std::optional<stdfs:
   Overlay(flags.signature_key, merged.signature_key);
   Overlay(flags.signature_ca, merged.signature_ca);
   Overlay(flags.resend, merged.resend);
+  Overlay(flags.passthrough, merged.passthrough);
   Overlay(flags.alias_poll, merged.alias_poll);
   Overlay(flags.promotion_warm, merged.promotion_warm);
   merged.sources.insert(merged.sources.end(), flags.sources.begin(), flags.sources.end());
@@ -224,6 +225,7 @@ Result<DaemonSpec> ResolveDaemon(const Settings& settings, const Environment& en
   }
   if (settings.hold) spec.hold = AbsoluteText(*settings.hold);
   spec.resend = settings.resend.value_or(spec.resend);
+  spec.passthrough = settings.passthrough.value_or(spec.passthrough);
   auto socket = ControlSocketPath(spec.cache_directory, env);
   if (!socket) return std::unexpected(socket.error());
   spec.control_socket = *socket;

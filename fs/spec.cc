@@ -284,6 +284,7 @@ json ToJson(const DaemonSpec& spec) {
           {"log_level", spec.log_level},
           {"hold", spec.hold},
           {"resend", spec.resend},
+          {"passthrough", spec.passthrough},
           {"control_socket", spec.control_socket}};
 }
 
@@ -337,6 +338,7 @@ Result<DaemonSpec> DaemonSpecFromJson(const json& object) {
   fields.Read("log_level", spec.log_level, Presence::kOptional);
   fields.Read("hold", spec.hold, Presence::kOptional);
   fields.Read("resend", spec.resend);
+  fields.Read("passthrough", spec.passthrough);
   fields.Read("control_socket", spec.control_socket, Presence::kRequired);
   if (const auto& error = fields.error()) return std::unexpected(*error);
   return spec;

@@ -90,6 +90,7 @@ struct DaemonSpec {
   std::string log_level = "info";
   std::string hold;    ///< Absolute path of the socket of a MountHolder; empty: none.
   bool resend = true;  ///< Ask the kernel for unanswered requests where it can send them again.
+  bool passthrough = true;     ///< Let the kernel read whole files by itself where it can.
   std::string control_socket;  ///< Path of the unix socket, derived from the cache directory.
 };
 

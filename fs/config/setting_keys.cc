@@ -125,7 +125,8 @@ Result<SignaturePolicy> Signature(std::string_view text) {
   return Bad(fmt::format("'{}' is not one of off, warn, enforce", text));
 }
 
-Result<bool> Resend(std::string_view text) {
+/// Whether something is used where it can be.
+Result<bool> AutoOrOff(std::string_view text) {
   if (text == "auto") return true;
   if (text == "off") return false;
   return Bad(fmt::format("'{}' is not one of auto, off", text));
@@ -202,7 +203,11 @@ constexpr std::array kSettingKeys = {
     SettingKey<S>{"resend", "--resend", Type::kText, "auto|off",
                   "Whether the kernel is asked for what a dead worker did not answer; off, or "
                   "before Linux 6.9: our own record of it is used [auto]",
-                  Set<Resend, &S::resend, S>},
+                  Set<AutoOrOff, &S::resend, S>},
+    SettingKey<S>{"passthrough", "--passthrough", Type::kText, "auto|off",
+                  "Whether the kernel reads whole, verified files by itself from the cache (Linux "
+                  "6.9 or newer, CAP_SYS_ADMIN) [auto]",
+                  Set<AutoOrOff, &S::passthrough, S>},
     SettingKey<S>{"signature", "--signature", Type::kText, "off|warn|enforce",
                   "What to make of a model.sig (OpenSSF model signing) above a file [off]",
                   Set<Signature, &S::signature, S>},

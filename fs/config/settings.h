@@ -53,6 +53,7 @@ struct Settings {
   std::optional<std::string> signature_key;
   std::optional<std::string> signature_ca;
   std::optional<bool> resend;
+  std::optional<bool> passthrough;
   std::vector<SourceSettings> sources;
 
   // Checked, but nothing acts on them in this version: LoadConfig says so in a note.

@@ -88,7 +88,7 @@ nlohmann::json DescribeVersion(const ListedVersion& version, const index::Cache&
 }
 
 nlohmann::json DescribeMount(const MountSpec& spec, const Tree& tree, const index::Cache& cache,
-                             std::size_t parked_requests, const ConfigStatus& config) {
+                             const MountState& state) {
   auto sources = nlohmann::json::array();
   for (const Tree::Source& source : tree.Sources()) {
     sources.push_back(DescribeSource(tree, source, cache));
@@ -106,11 +106,15 @@ nlohmann::json DescribeMount(const MountSpec& spec, const Tree& tree, const inde
   return {{"mountpoint", spec.mountpoint},
           {"pending_switches", std::move(switches)},
           {"allow_other", spec.allow_other},
-          {"parked_requests", parked_requests},
+          {"parked_requests", state.parked_requests},
+          {"passthrough",
+           {{"on", state.passthrough.on},
+            {"why_not", state.passthrough.why},
+            {"files", state.passthrough.files}}},
           {"config",
-           {{"file", config.file},
-            {"problem", config.problem},
-            {"restart_needed", config.restart_needed}}},
+           {{"file", state.config.file},
+            {"problem", state.config.problem},
+            {"restart_needed", state.config.restart_needed}}},
           {"sources", std::move(sources)}};
 }
 

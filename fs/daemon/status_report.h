@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "fs/session/passthrough.h"
 #include "fs/spec.h"
 #include "fs/tree/tree.h"
 #include "index/cache.h"
@@ -25,7 +26,14 @@ struct ConfigStatus {
   std::vector<std::string> restart_needed;  ///< Keys that were changed and wait for a new mount.
 };
 
+/// What its session and its configuration say of themselves.
+struct MountState {
+  std::size_t parked_requests = 0;
+  PassthroughState passthrough;
+  ConfigStatus config;
+};
+
 nlohmann::json DescribeMount(const MountSpec& spec, const Tree& tree, const index::Cache& cache,
-                             std::size_t parked_requests, const ConfigStatus& config);
+                             const MountState& state);
 
 }  // namespace modelfs::fs

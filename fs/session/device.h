@@ -34,6 +34,13 @@ class Device {
   /// From now on requests are remembered there until they are answered. Before the first thread.
   void UseRecord(std::shared_ptr<RequestRecord> record) { record_ = std::move(record); }
 
+  /// The answer to request `unique`, a FUSE_INIT whose kernel offers it, asks for passthrough to
+  /// files on filesystems stacked `depth` deep: 1, or 2 for an overlay.
+  void AskForPassthrough(std::uint64_t unique, std::uint32_t depth) {
+    init_ = unique;
+    stack_depth_ = depth;
+  }
+
   void SwallowWrites(bool swallow) { swallow_ = swallow; }
   void Stop();
   bool stopped() const { return stopped_; }
@@ -43,6 +50,8 @@ class Device {
   const std::unique_ptr<DeviceFaults> faults_;  ///< Null in a release.
   std::shared_ptr<RequestRecord> record_;
   Fd wake_;
+  std::uint64_t init_ = 0;  ///< 0: none. Set and used before there are threads.
+  std::uint32_t stack_depth_ = 0;
   std::atomic<bool> stopped_ = false;
   std::atomic<bool> swallow_ = false;
 };

@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kTickPeriod{500};
 constexpr std::size_t kTouchedBytes = 16384;
+constexpr std::uint32_t kStackedDepth = 2;  // As deep as the kernel lets filesystems be stacked.
 
 /// As libfuse sizes its own buffers: the kernel refuses to write into smaller ones.
 std::size_t MessageBytes() {
@@ -62,7 +63,8 @@ FuseSession::~FuseSession() {
 
 Result<void> FuseSession::Begin(Fd device) {
   core_->device = std::make_unique<Device>(device.get(), options_.faults);
-  core_->operations = std::make_unique<Operations>(tree_, *core_->device, options_.signatures);
+  core_->operations = std::make_unique<Operations>(
+      tree_, *core_->device, std::make_shared<Backings>(device.get(), tree_), options_.signatures);
   core_->operations->UseLot(lot_);
 
   char name[] = "modelfs";
@@ -82,6 +84,7 @@ Result<void> FuseSession::Begin(Fd device) {
 
   auto greeted = Handshake();
   if (!greeted) return greeted;
+  core_->operations->backings().Start();
   for (std::size_t i = 0; i < busy_since_.size(); ++i) {
     threads_.push_back(StartThread(fmt::format("fuse-{}", i), [this, i] { Loop(i); }));
   }
@@ -89,9 +92,25 @@ Result<void> FuseSession::Begin(Fd device) {
   return {};
 }
 
+/// Asked for whenever the kernel offers it: whether it can be used shows when it is. A successor
+/// goes by what its predecessor was offered.
+void FuseSession::ChoosePassthrough(std::span<const std::byte> init) {
+  FuseInHeader header{};
+  std::memcpy(&header, init.data(), sizeof header);
+  if ((KernelFlags2(init) & kFuseInitFlags2Passthrough) == 0) {
+    return core_->operations->backings().Disable("not in this kernel (Linux 6.9 or newer)");
+  }
+  core_->device->AskForPassthrough(
+      header.unique, options_.passthrough == Passthrough::kStacked ? kStackedDepth : 1);
+  if (options_.passthrough == Passthrough::kOff) {
+    core_->operations->backings().Disable("switched off");
+  }
+}
+
 Result<void> FuseSession::Handshake() {
   std::vector<std::byte> message(MessageBytes());
   if (!options_.saved_init.empty()) {
+    ChoosePassthrough(options_.saved_init);
     if (UsesRecord(options_.saved_init)) {
       TakeOver();
       return {};
@@ -106,6 +125,7 @@ Result<void> FuseSession::Handshake() {
   message.resize(static_cast<std::size_t>(got));
   if (!IsInit(message)) return Fail(Errc::kInvalid, "the kernel's first request is no FUSE_INIT");
   if (options_.on_init) options_.on_init(message);
+  ChoosePassthrough(message);
   if (UsesRecord(message)) core_->device->UseRecord(options_.record);
   Process(message);
   if (options_.record) options_.record->SetGreeted();
@@ -203,6 +223,7 @@ void FuseSession::EndThreads() {
   tick_wake_.NotifyAll();
   if (core_->device) core_->device->Stop();
   threads_.clear();
+  if (core_->operations) core_->operations->backings().Close();
 }
 
 bool FuseSession::Hangs(std::chrono::milliseconds limit) const {
@@ -212,6 +233,8 @@ bool FuseSession::Hangs(std::chrono::milliseconds limit) const {
     return began.count() != 0 && now - began > limit;
   });
 }
+
+PassthroughState FuseSession::passthrough() const { return core_->operations->backings().state(); }
 
 std::size_t FuseSession::Parked() const { return lot_->size(); }
 

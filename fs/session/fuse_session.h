@@ -25,6 +25,7 @@ class FuseSession final : public Session {
   void Stop() override;
   void Leave() override;
   bool Hangs(std::chrono::milliseconds limit) const override;
+  PassthroughState passthrough() const override;
   std::size_t Parked() const override;
 
  private:
@@ -37,6 +38,7 @@ class FuseSession final : public Session {
   };
 
   Result<void> Handshake();
+  void ChoosePassthrough(std::span<const std::byte> init);
   bool UsesRecord(std::span<const std::byte> init) const;
   void TakeOver();
   Result<void> Replay(std::vector<std::byte> first);

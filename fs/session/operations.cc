@@ -13,6 +13,7 @@
 #include "fs/session/reply.h"
 #include "fs/session/xattrs.h"
 #include "fs/tree/names.h"
+#include "fs/tree/node_id.h"
 
 namespace modelfs::fs {
 namespace {
@@ -84,18 +85,18 @@ void Operations::Lookup(fuse_req_t request, std::uint64_t parent, const char* na
   const std::string_view wanted(name);
   if (wanted.size() > kMaxNameBytes) return Reply(request).Errno(ENAMETOOLONG);
   auto parked = lot_->Park(request);
-  tree_->Lookup(parent, wanted, [parked, parent, tree = tree_](Result<Node> node) {
+  tree_->Lookup(parent, wanted, [this, parked, parent, tree = tree_](Result<Node> node) {
     auto reply = parked->Take();
     if (!reply) return;
-    if (node) return reply->Entry(ToEntry(*node, tree->options()));
+    if (node) return reply->Entry(ToEntry(Shown(*std::move(node)), tree->options()));
     if (node.error().code != Errc::kNotFound) return reply->Fail(node.error());
     reply->Entry(NegativeEntry(tree->NegativeTtl(parent)));
   });
 }
 
-void Operations::GetAttr(fuse_req_t request, std::uint64_t id) {
+void Operations::GetAttr(fuse_req_t request, std::uint64_t number) {
   Reply reply(request);
-  auto node = tree_->Get(id);
+  auto node = tree_->Get(NodeId::Cold(number));
   if (!node) return reply.Errno(ESTALE);
   reply.Attr(ToStat(*node, tree_->options()), AttributeTimeoutSeconds(*node));
 }
@@ -107,30 +108,85 @@ void Operations::ReadLink(fuse_req_t request, std::uint64_t id) {
   reply.Link(*target);
 }
 
-void Operations::Open(fuse_req_t request, std::uint64_t id, fuse_file_info info) {
+/// An open on its way to its answer.
+struct Operations::Opening {
+  std::shared_ptr<Parked> parked;
+  std::uint64_t number = 0;  ///< Cold or hot.
+  std::uint32_t pid = 0;     ///< The thread, as the mount's namespace has it; 0: of another one.
+  Object object;             ///< Counted in files_.
+  fuse_file_info info{};
+
+  std::uint64_t cold() const { return NodeId::Cold(number); }
+};
+
+void Operations::Open(fuse_req_t request, std::uint64_t number, fuse_file_info info) {
   if ((info.flags & O_ACCMODE) != O_RDONLY) return Reply(request).Errno(EROFS);
+  const std::uint64_t id = NodeId::Cold(number);
   if (tree_->IsReport(id)) return OpenReport(request, id, info);
   auto object = files_.Open(id);
   if (!object) return Reply(request).Fail(object.error());
-  // The head, in the background of the open: it is what every format reads first.
-  if ((*object)->id().size_bytes > 0) (*object)->Want({0, 1}, index::Priority::kNear);
   info.keep_cache = 1;
   info.noflush = 1;
-  if (!signatures_) {
-    Reply(request).Open(info);
-    return;
-  }
-  auto parked = lot_->Park(request);
-  signatures_->Admit(id, *object, [this, parked, id, info](Result<void> admitted) {
-    auto reply = parked->Take();
-    if (reply && admitted && reply->Open(info)) return;
-    files_.Release(id);  // Nobody has it open.
-    if (reply && !admitted) reply->Fail(admitted.error());
+  auto opening = std::make_shared<Opening>();
+  opening->pid = static_cast<std::uint32_t>(fuse_req_ctx(request)->pid);
+  opening->parked = lot_->Park(request);
+  opening->number = number;
+  opening->object = *std::move(object);
+  opening->info = info;
+  if (!signatures_) return OpenAdmitted(std::move(opening));
+  signatures_->Admit(id, opening->object, [this, opening](Result<void> admitted) {
+    if (admitted) return OpenAdmitted(opening);
+    files_.Release(opening->cold());  // Nobody has it open.
+    if (auto reply = opening->parked->Take()) reply->Fail(admitted.error());
   });
 }
 
-void Operations::Read(fuse_req_t request, std::uint64_t id, std::size_t size, std::uint64_t offset,
-                      std::uint64_t handle) {
+void Operations::OpenAdmitted(std::shared_ptr<Opening> opening) {
+  index::CachedObject& object = *opening->object;
+  if (object.id().size_bytes < Backings::kLeastBytes) return FinishOpen(*opening);
+  const auto known = tree_->options().cache->Find(object.id());
+  if (!known || !known->whole) return FinishOpen(*opening);
+  // Whether the kernel can read it is known when its map was read, which is soon.
+  object.WhenLoaded([this, opening] { FinishOpen(*opening); });
+}
+
+void Operations::FinishOpen(Opening& opening) {
+  const std::uint64_t id = opening.cold();
+  auto reply = opening.parked->Take();
+  if (!reply) return files_.Release(id);
+  bool again = false;
+  if (NodeId::IsHot(opening.number)) {
+    backings_->TakeRetry(opening.pid, id);
+    if (const auto backing = backings_->Find(opening.number)) {
+      if (!reply->OpenPassthrough(*backing)) files_.Release(id);
+      return;
+    }
+    again = true;  // Its file is no more.
+  } else {
+    again = !backings_->TakeRetry(opening.pid, id) && backings_->Prepare(id, *opening.object);
+  }
+  if (again) {
+    // The kernel looks the name up again, and gets the number that the file has now.
+    files_.Release(id);
+    backings_->NoteRetry(opening.pid, id);
+    return reply->Errno(ESTALE);
+  }
+  // The head, in the background of the open: it is what every format reads first.
+  if (opening.object->id().size_bytes > 0) {
+    opening.object->Want({0, 1}, index::Priority::kNear);
+  }
+  if (!reply->Open(opening.info)) files_.Release(id);
+}
+
+/// As the kernel is to know it now.
+Node Operations::Shown(Node node) const {
+  if (node.kind == Node::Kind::kFile) node.id = backings_->Current(node.id);
+  return node;
+}
+
+void Operations::Read(fuse_req_t request, std::uint64_t number, std::size_t size,
+                      std::uint64_t offset, std::uint64_t handle) {
+  const std::uint64_t id = NodeId::Cold(number);
   if (tree_->IsReport(id)) return ReadReport(request, id, size, offset, handle);
   auto object = files_.Find(id);
   if (!object) return Reply(request).Fail(object.error());
@@ -151,7 +207,8 @@ void Operations::Read(fuse_req_t request, std::uint64_t id, std::size_t size, st
                   });
 }
 
-void Operations::Release(fuse_req_t request, std::uint64_t id, std::uint64_t handle) {
+void Operations::Release(fuse_req_t request, std::uint64_t number, std::uint64_t handle) {
+  const std::uint64_t id = NodeId::Cold(number);
   if (tree_->IsReport(id)) {
     reports_->Release(handle);
   } else {
@@ -202,7 +259,7 @@ void Operations::ReadDir(fuse_req_t request, std::uint64_t id, std::size_t size,
   auto parked = lot_->Park(request);
   const std::size_t limit = size / (plus == Plus::kYes ? 160 : 32) + 1;
   const std::uint64_t from = offset < kDotEntries ? 0 : offset - kDotEntries;
-  auto answer = [parked, id, offset, plus, buffer = buffers_->Get(size),
+  auto answer = [this, parked, id, offset, plus, buffer = buffers_->Get(size),
                  tree = tree_](Result<std::vector<DirectoryEntry>> entries) mutable {
     auto reply = parked->Take();
     if (!reply) return;
@@ -211,7 +268,7 @@ void Operations::ReadDir(fuse_req_t request, std::uint64_t id, std::size_t size,
     if (offset < 1) out.Add(".", DotEntry(id), 1);
     if (offset < 2) out.Add("..", DotEntry(id), 2);
     for (const DirectoryEntry& entry : *entries) {
-      const fuse_entry_param shown = ToEntry(entry.node, tree->options());
+      const fuse_entry_param shown = ToEntry(Shown(entry.node), tree->options());
       if (!out.Add(entry.name.c_str(), shown, entry.next + kDotEntries)) break;
     }
     reply->Data(out.Bytes());
@@ -231,8 +288,9 @@ void Operations::Statfs(fuse_req_t request) {
   Reply(request).Statfs(values);
 }
 
-void Operations::GetXattr(fuse_req_t request, std::uint64_t id, const char* name,
+void Operations::GetXattr(fuse_req_t request, std::uint64_t number, const char* name,
                           std::size_t size) {
+  const std::uint64_t id = NodeId::Cold(number);
   Reply reply(request);
   const std::string_view wanted(name);
   if (!wanted.starts_with("user.modelfs.")) return reply.Errno(ENODATA);
@@ -245,8 +303,8 @@ void Operations::GetXattr(fuse_req_t request, std::uint64_t id, const char* name
   ReplyXattr(std::move(reply), *value, size);
 }
 
-void Operations::ListXattr(fuse_req_t request, std::uint64_t id, std::size_t size) {
-  auto node = tree_->Get(id);
+void Operations::ListXattr(fuse_req_t request, std::uint64_t number, std::size_t size) {
+  auto node = tree_->Get(NodeId::Cold(number));
   const bool is_file = node && node->kind == Node::Kind::kFile;
   ReplyXattr(Reply(request), is_file ? XattrNames() : std::string_view(), size);
 }

@@ -35,6 +35,12 @@ class Reply {
   }
   /// False when nobody has it open: the request was interrupted, no release will come.
   bool Open(const fuse_file_info& info) { return fuse_reply_open(Take(), &info) == 0; }
+  /// As Open, of a file that the kernel reads by itself.
+  bool OpenPassthrough(std::int32_t backing_id) {
+    const FuseOpenOut out{
+        .handle = 0, .flags = kFuseOpenPassthrough | kFuseOpenNoFlush, .backing_id = backing_id};
+    return fuse_reply_buf(Take(), reinterpret_cast<const char*>(&out), sizeof out) == 0;
+  }
   void Data(std::span<const std::byte> bytes) {
     fuse_reply_buf(Take(), reinterpret_cast<const char*>(bytes.data()), bytes.size());
   }

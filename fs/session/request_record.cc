@@ -170,17 +170,7 @@ Result<Fd> RequestRecord::Share() const {
 }
 
 bool KernelResends(std::span<const std::byte> init) {
-  // struct fuse_init_in: major, minor, max_readahead, flags, flags2.
-  constexpr std::size_t kFlags = sizeof(FuseInHeader) + 12;
-  constexpr std::size_t kFlags2 = kFlags + 4;
-  constexpr std::uint32_t kInitExt = 1u << 30;   // FUSE_INIT_EXT: flags2 is there.
-  constexpr std::uint32_t kHasResend = 1u << 7;  // FUSE_HAS_RESEND, bit 39 of both.
-  if (init.size() < kFlags2 + 4) return false;
-  std::uint32_t flags = 0;
-  std::uint32_t flags2 = 0;
-  std::memcpy(&flags, init.data() + kFlags, 4);
-  std::memcpy(&flags2, init.data() + kFlags2, 4);
-  return (flags & kInitExt) != 0 && (flags2 & kHasResend) != 0;
+  return (KernelFlags2(init) & kFuseInitFlags2Resend) != 0;
 }
 
 }  // namespace modelfs::fs

@@ -9,6 +9,7 @@
 #include "fetch/base/error.h"
 #include "fetch/base/fault_points.h"
 #include "fetch/base/handle.h"
+#include "fs/session/passthrough.h"
 #include "fs/session/request_record.h"
 #include "fs/signature/signatures.h"
 #include "fs/spec.h"
@@ -23,6 +24,7 @@ namespace modelfs::fs {
 class Session {
  public:
   struct Options {
+    Passthrough passthrough = Passthrough::kOff;
     int threads = 4;                            ///< `fuse-N` threads.
     std::chrono::milliseconds read_timeout{0};  ///< Parked reads fail with EIO after it; 0: never.
     FaultPoints* faults = nullptr;              ///< Borrowed, outlives all replies; null: none.
@@ -52,6 +54,8 @@ class Session {
   /// Whether a thread has been busy with one request for longer than `limit`: none ever waits, so
   /// something is wrong.
   virtual bool Hangs(std::chrono::milliseconds limit) const = 0;
+
+  virtual PassthroughState passthrough() const = 0;
 
   /// Requests parked at the moment.
   virtual std::size_t Parked() const = 0;

@@ -14,6 +14,8 @@ namespace {
 // Each record is a letter, then its fields in order: numbers as this machine has them, texts with
 // their length in front; a listing or a manifest is last and takes the rest.
 
+constexpr char kBacking = 'B';
+
 class Writer {
  public:
   explicit Writer(char kind) : out_(1, kind) {}
@@ -119,6 +121,12 @@ std::string Encode(const FilesRecord& r) {
   return std::move(writer).Ended(EncodeManifest(r.manifest));
 }
 
+std::string Encode(const BackingRecord& r) {
+  Writer writer(kBacking);
+  writer.Put(r.node).Put(r.life).Put(r.backing_id);
+  return std::move(writer).Ended();
+}
+
 std::optional<NodeRecord> Decode(char kind, Reader reader) {
   switch (kind) {
     case 'S': {
@@ -168,12 +176,19 @@ std::optional<NodeRecord> Decode(char kind, Reader reader) {
       r.manifest = *std::move(manifest);
       return r;
     }
+    case kBacking: {
+      BackingRecord r;
+      if (reader.Take(r.node).Take(r.life).Take(r.backing_id).at_end()) return r;
+      break;
+    }
     default: break;
   }
   return std::nullopt;
 }
 
 }  // namespace
+
+bool IsBackingRecord(std::string_view bytes) { return bytes.starts_with(kBacking); }
 
 std::string EncodeNodeRecord(const NodeRecord& record) {
   return std::visit([](const auto& r) { return Encode(r); }, record);

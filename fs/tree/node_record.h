@@ -73,8 +73,17 @@ struct FilesRecord {
   fetch::VersionManifest manifest;
 };
 
+/// Which file of the cache the kernel reads a node from by itself; see Backings.
+struct BackingRecord {
+  std::uint64_t node = 0;  ///< Its cold number.
+  std::uint32_t life = 0;
+  std::int32_t backing_id = 0;  ///< 0: none any more.
+};
+/// Whether an encoded record is one of those, without decoding it.
+bool IsBackingRecord(std::string_view bytes);
+
 using NodeRecord = std::variant<SlotRecord, DirectoryRecord, EntriesRecord, RegistryRecord,
-                                ModelRecord, LineRecord, FilesRecord>;
+                                ModelRecord, LineRecord, FilesRecord, BackingRecord>;
 
 std::string EncodeNodeRecord(const NodeRecord& record);
 /// Appends to `log`; null: nothing is kept.

@@ -22,6 +22,8 @@ template <class Record>
 Result<void> RootTree::RestoreRecord(const Record& record) {
   if constexpr (std::is_same_v<Record, RegistryRecord>) {
     return RestoreRegistry(record);
+  } else if constexpr (std::is_same_v<Record, BackingRecord>) {
+    return {};  // The session's.
   } else if constexpr (requires { record.registry; }) {
     std::shared_ptr<RegistryTree> tree;
     {

@@ -169,15 +169,16 @@ Finding CheckUring(index::IoBackend wanted) {
 }
 
 Finding CheckPassthrough(const std::string& release) {
-  // Not a warning before a version uses it.
-  const std::string_view not_yet = "this version does not use it yet";
-  std::string what = "possible here";
+  constexpr std::string_view kWithout = "whole files are read through this program, more slowly";
   if (ParseVersion(release) < KernelVersion{6, 9}) {
-    what = "not possible before Linux 6.9";
-  } else if (!HasCapSysAdmin()) {
-    what = "not possible without CAP_SYS_ADMIN";
+    return {kWarn, "passthrough", fmt::format("not possible before Linux 6.9; {}", kWithout),
+            "a newer kernel"};
   }
-  return {kOk, "passthrough", fmt::format("{}; {}", what, not_yet), ""};
+  if (!HasCapSysAdmin()) {
+    return {kWarn, "passthrough", fmt::format("not possible without CAP_SYS_ADMIN; {}", kWithout),
+            "run as root, or in a privileged container"};
+  }
+  return {kOk, "passthrough", "the kernel reads whole files by itself", ""};
 }
 
 Findings CheckMachine(const Environment& env, index::IoBackend wanted) {

@@ -89,6 +89,7 @@ TEST(TomlFileTest, ReadsEveryKeyOfTheTables) {
                                                           {"signature_key", "'/key.pub'"},
                                                           {"signature_ca", "'/ca.pem'"},
                                                           {"resend", "'off'"},
+                                                          {"passthrough", "'off'"},
                                                           {"timeouts.alias_poll", "'1h'"},
                                                           {"promotion.warm", "'full'"}};
   for (const auto& key : SettingKeys()) {

@@ -282,13 +282,14 @@ TEST_F(JobsTest, StatusCountsPerSourceWhatWasListed) {
   SourceSpec source{.name = "s", .uri = "s3://held", .s3 = {}, .ca_bundle = ""};
   source.s3.secret_access_key = "CANARY";
   spec.sources = {source};
-  auto mount = DescribeMount(spec, *tree_, *cache_, 3, {});
+  auto mount =
+      DescribeMount(spec, *tree_, *cache_, {.parked_requests = 3, .passthrough = {}, .config = {}});
   EXPECT_EQ(mount["parked_requests"], 3);
   EXPECT_TRUE(mount["sources"][0]["files"].is_null()) << "nothing was listed yet";
   const auto id = jobs_.Start(JobKind::kVerify, {All()});  // Lists everything.
   AwaitEnd(*id);
   cache_->SetCached("a", 60);
-  mount = DescribeMount(spec, *tree_, *cache_, 0, {});
+  mount = DescribeMount(spec, *tree_, *cache_, {});
   EXPECT_EQ(mount["sources"][0]["files"], 3);
   EXPECT_EQ(mount["sources"][0]["total_bytes"], 157);
   EXPECT_EQ(mount["sources"][0]["cached_bytes"], 60);
