@@ -11,9 +11,6 @@
 namespace modelfs::fetch {
 namespace {
 
-constexpr std::size_t kMaxDepth = 64;
-constexpr std::size_t kMaxPathBytes = 4096;
-
 std::unexpected<Error> Bad(std::string_view uri, std::string_view why) {
   return Fail(Errc::kInvalid, fmt::format("artifact URI '{}': {}", Printable(uri), why));
 }
@@ -124,20 +121,6 @@ std::string UrlOrigin(std::string_view url) {
   std::string_view authority = url.substr(begin, end - begin);
   authority.remove_prefix(authority.rfind('@') + 1);
   return Lower(url.substr(0, begin)) + Lower(authority);
-}
-
-bool IsSafeArtifactPath(std::string_view path) {
-  if (path.empty() || path.size() > kMaxPathBytes || path.find('\0') != std::string_view::npos) {
-    return false;
-  }
-  std::size_t depth = 0;
-  for (;;) {
-    const std::size_t slash = std::min(path.find('/'), path.size());
-    const std::string_view part = path.substr(0, slash);
-    if (part.empty() || part == "." || part == ".." || ++depth > kMaxDepth) return false;
-    if (slash == path.size()) return true;
-    path.remove_prefix(slash + 1);
-  }
 }
 
 bool CanBeProxied(std::string_view path) {

@@ -50,10 +50,6 @@ std::string JoinPath(std::string_view base, std::string_view path);
 /// "scheme://host[:port]" of a URL, lower case, without user information.
 std::string UrlOrigin(std::string_view url);
 
-/// Whether `path`, from a server's listing, is safe to take: relative, no empty, "." or ".."
-/// component, no NUL, at most 64 deep and 4096 bytes.
-bool IsSafeArtifactPath(std::string_view path);
-
 /// Whether MLflow's artifact routes can serve `path`: they decode percent signs again and again,
 /// and refuse '#', a backslash and what then has "..".
 bool CanBeProxied(std::string_view path);

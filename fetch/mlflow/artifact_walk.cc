@@ -9,6 +9,7 @@
 
 #include "fetch/base/mutex.h"
 #include "fetch/base/percent.h"
+#include "fetch/base/relative_path.h"
 #include "fetch/mlflow/artifact_uri.h"
 
 namespace modelfs::fetch {
@@ -64,7 +65,7 @@ class Walk : public std::enable_shared_from_this<Walk> {
     }
     for (Entry& entry : *entries) {
       std::string path = directory + entry.name;
-      if (entry.name.find('/') != std::string::npos || !IsSafeArtifactPath(path)) {
+      if (entry.name.find('/') != std::string::npos || !IsSafeRelativePath(path)) {
         if (skipped_++ == 0) first_skipped_ = Printable(path, 128);
       } else if (entry.kind == Entry::Kind::kDirectory) {
         waiting_.push_back(std::move(path) + "/");

@@ -52,20 +52,6 @@ TEST(ProxiedUriTest, KeepsAnAuthorityAndOneSlash) {
   EXPECT_FALSE(ProxiedUri::Parse("mlflow-artifacts://user@host/1"));
 }
 
-TEST(ArtifactPathTest, RefusesWhatLeadsElsewhere) {
-  for (const char* const good : {"a", "a/b.bin", "..a", "a/...", "a b#c"}) {
-    EXPECT_TRUE(IsSafeArtifactPath(good)) << good;
-  }
-  for (const char* const bad : {"", "/a", "a/", "a//b", ".", "..", "a/../b", "../x"}) {
-    EXPECT_FALSE(IsSafeArtifactPath(bad)) << bad;
-  }
-  EXPECT_FALSE(IsSafeArtifactPath(std::string_view("a\0b", 3)));
-  EXPECT_FALSE(IsSafeArtifactPath(std::string(5000, 'a')));
-  std::string deep = "a";
-  for (int i = 0; i < 100; ++i) deep += "/a";
-  EXPECT_FALSE(IsSafeArtifactPath(deep));
-}
-
 TEST(ArtifactPathTest, KnowsWhatTheProxyCannotServe) {
   EXPECT_TRUE(CanBeProxied("a b+c/100%.bin"));
   EXPECT_FALSE(CanBeProxied("a#b"));
