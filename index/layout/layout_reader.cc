@@ -1,0 +1,18 @@
+#include "index/layout/layout_reader.h"
+
+#include "index/layout/safetensors_layout.h"
+#include "index/layout/shard_index_layout.h"
+
+namespace modelfs::index {
+
+std::unique_ptr<LayoutReader> LayoutReader::For(std::string_view name, std::uint64_t size_bytes) {
+  if (size_bytes == 0) return nullptr;
+  const auto ends = [&](auto... suffix) { return (name.ends_with(suffix) || ...); };
+  if (ends(".safetensors")) return std::make_unique<SafetensorsLayout>(size_bytes);
+  if (ends(".safetensors.index.json", ".bin.index.json")) {
+    return std::make_unique<ShardIndexLayout>(size_bytes);
+  }
+  return nullptr;
+}
+
+}  // namespace modelfs::index
