@@ -1,5 +1,6 @@
 #include "index/layout/layout_reader.h"
 
+#include "index/layout/gguf_layout.h"
 #include "index/layout/npy_layout.h"
 #include "index/layout/safetensors_layout.h"
 #include "index/layout/shard_index_layout.h"
@@ -14,6 +15,7 @@ std::unique_ptr<LayoutReader> LayoutReader::For(std::string_view name, std::uint
   if (ends(".safetensors.index.json", ".bin.index.json")) {
     return std::make_unique<ShardIndexLayout>(size_bytes);
   }
+  if (ends(".gguf")) return std::make_unique<GgufLayout>(name, size_bytes);
   if (ends(".pt", ".pth", ".bin", ".npz")) return std::make_unique<ZipLayout>(size_bytes);
   if (ends(".npy")) return std::make_unique<NpyLayout>(size_bytes);
   return nullptr;
