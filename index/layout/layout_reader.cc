@@ -2,6 +2,7 @@
 
 #include "index/layout/gguf_layout.h"
 #include "index/layout/npy_layout.h"
+#include "index/layout/onnx_layout.h"
 #include "index/layout/safetensors_layout.h"
 #include "index/layout/shard_index_layout.h"
 #include "index/layout/zip_layout.h"
@@ -16,6 +17,7 @@ std::unique_ptr<LayoutReader> LayoutReader::For(std::string_view name, std::uint
     return std::make_unique<ShardIndexLayout>(size_bytes);
   }
   if (ends(".gguf")) return std::make_unique<GgufLayout>(name, size_bytes);
+  if (ends(".onnx")) return std::make_unique<OnnxLayout>(size_bytes);
   if (ends(".pt", ".pth", ".bin", ".npz")) return std::make_unique<ZipLayout>(size_bytes);
   if (ends(".npy")) return std::make_unique<NpyLayout>(size_bytes);
   return nullptr;
