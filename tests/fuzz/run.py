@@ -17,6 +17,8 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 RSS_LIMIT_MB = 1024  # with ASan's quarantine; more is growth
 LONGEST_RUN_S = 10  # of one input; longer is a hang
+MODELS = HERE.parent / "corpus" / "models"
+HEADS = {"safetensors-layout": "*.safetensors", "gguf-layout": "*.gguf", "onnx-layout": "*.onnx", "npy-layout": "*.npy"}
 
 sys.path.insert(0, str(HERE.parent))
 from corpus import hostile_directories, hostile_listings  # noqa: E402
@@ -42,6 +44,12 @@ def seeds(name):
         texts = b"".join(struct.pack("<I", len(text)) + text for text in (b"domain", b"s3://b", b"key", b"tag"))
         head = b"MFSMAP\r\n" + struct.pack("<IIQQQQ", 1, 64, 0, 4096, 1 << 20, 3 << 20) + texts
         return [head.ljust(4096, b"\0") + b"\x01" * 64 * records for records in (0, 1, 3)]
+    if name == "shard-index-layout":
+        return [b'\0{"metadata":{"total_size":8},"weight_map":{"a.weight":"model-00002-of-00002.safetensors","b.weight":"sub/model-00001-of-00002.safetensors"}}']
+    if name == "zip-layout":
+        return [path.read_bytes() for path in sorted(MODELS.glob("*.npz"))]
+    if name in HEADS:  # the first byte: how many zeros follow
+        return [bytes([zeros]) + path.read_bytes() for path in sorted(MODELS.glob(HEADS[name])) for zeros in (0, 12)]
     return []
 
 

@@ -1,0 +1,9 @@
+// The head of a numpy array.
+#include "tests/fuzz/layout_fuzz.h"
+
+using namespace modelfs;
+
+int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  test::FuzzLayout("m.npy", test::WithZeros(data, size));
+  return 0;
+}
