@@ -20,8 +20,9 @@ void Problems::Note(std::string_view event, const Error& error) {
 Core::Core(LocalTier tier_in, FaultPoints* faults_in)
     : tier(std::move(tier_in)),
       faults(faults_in != nullptr ? faults_in : &no_faults),
-      fetch_size(tier.chunk_size_bytes()),
+      link(tier.chunk_size_bytes()),
       summer(std::make_unique<TaskThread>("sums")),
+      planner(std::make_unique<TaskThread>("plan")),
       sealer(std::make_unique<TaskThread>("seal")),
       opener(std::make_shared<TaskThread>("open")) {}
 

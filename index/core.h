@@ -11,10 +11,10 @@
 #include "index/cache.h"
 #include "index/disk_io.h"
 #include "index/evictor.h"
-#include "index/fetch_size.h"
 #include "index/gone_listeners.h"
 #include "index/health.h"
 #include "index/index_db.h"
+#include "index/link.h"
 #include "index/lmdb_records.h"
 #include "index/loader.h"
 #include "index/local_tier.h"
@@ -93,16 +93,17 @@ struct Core {
   const std::shared_ptr<Space> space = std::make_shared<Space>();
   HealthState health;
   RateMeter fetch_rate;
-  FetchSize fetch_size;
+  Link link;
   std::atomic<bool> closing{false};
-  std::unique_ptr<TaskThread> summer;  ///< `sums`: compares objects with their origin's sums.
-  std::unique_ptr<TaskThread> sealer;  ///< `seal`: makes whole objects files for the kernel.
-  std::shared_ptr<TaskThread> opener;  ///< `open`: maps are read and files made here.
+  std::unique_ptr<TaskThread> summer;   ///< `sums`: compares objects with their origin's sums.
+  std::unique_ptr<TaskThread> planner;  ///< `plan`: understands how files are laid out.
+  std::unique_ptr<TaskThread> sealer;   ///< `seal`: makes whole objects files for the kernel.
+  std::shared_ptr<TaskThread> opener;   ///< `open`: maps are read and files made here.
   std::unique_ptr<LmdbRecords> records;
   std::unique_ptr<IndexDb> db;  ///< Ends before `records`, which it calls back.
   std::unique_ptr<DiskIo> disk;
   std::shared_ptr<BufferPool> buffers;
-  Loader loader;
+  Loader loader{link};
   std::unique_ptr<Evictor> evictor;
 };
 

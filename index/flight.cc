@@ -28,6 +28,7 @@ void Flight::Start(Reservation reservation) {
 void Flight::Launch(Reservation reservation) {
   Core& core = object_->core();
   core.counters.fetches_in_flight.fetch_add(1, std::memory_order_relaxed);
+  if (purpose_ == Purpose::kDemand) core.link.DemandBegan();
   const std::shared_ptr<fetch::Origin> origin = object_->origin();
   if (reservation.count() < loads_.size() || core.closing) {
     return Finish(Fail(Errc::kCancelled, "read: shutting down"));
@@ -52,6 +53,7 @@ void Flight::Append(std::span<const std::byte> bytes) {
   }
   core.counters.fetched_bytes.fetch_add(bytes.size(), std::memory_order_relaxed);
   core.fetch_rate.Add(bytes.size());
+  core.link.Arrived(bytes.size());
   while (!bytes.empty() && current_ < loads_.size()) {
     const std::shared_ptr<ChunkLoad>& load = loads_[current_];
     if (current_bytes_ == 0 && !object_->Supply(*load, reservation_)) return;  // Shut down.
@@ -79,10 +81,11 @@ void Flight::Finish(Result<void> result) {
                   fmt::format("GET {} [{},+{}): only {} bytes came", object_->id().Describe(),
                               range_.begin, range_.size(), received_));
   }
-  if (result) core.fetch_size.Measured(first_byte_ - sent_, Clock::now() - first_byte_, received_);
+  if (purpose_ == Purpose::kDemand) core.link.DemandEnded();
+  if (result) core.link.Finished(first_byte_ - sent_, Clock::now() - first_byte_, received_);
   reservation_ = Reservation();
   object_->Landed(loads_, result);
-  if (purpose_ == Purpose::kPrefetch) core.loader.Finished();
+  if (purpose_ == Purpose::kPrefetch) core.loader.Finished(range_.size());
 }
 
 }  // namespace modelfs::index

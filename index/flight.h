@@ -34,6 +34,7 @@ struct ChunkLoad {
   std::uint64_t hash = 0;    ///< Once full.
   ChunkSums sums;            ///< Once full; those that may be compared with the origin's.
   Buffer buffer;             ///< None before the first byte.
+  bool was_read = false;     ///< Somebody has had bytes of it, or waits for them.
   bool streamed = false;     ///< Comes, or is to come, by a StreamFlight.
   SpaceReservation room;     ///< On disk; from Store until it is accounted for.
   std::shared_ptr<StreamWindow> window;  ///< Whose buffer it is; null: the pool's.
@@ -60,6 +61,7 @@ class Flight final : public fetch::BodySink, public std::enable_shared_from_this
   void Start(Reservation reservation);
 
   void Append(std::span<const std::byte> bytes) override;
+  std::uint64_t bytes() const { return range_.size(); }
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -19,10 +19,11 @@ void Loader::Wake(std::shared_ptr<Prefetcher> who, Priority priority) {
   Pump();
 }
 
-void Loader::Finished() {
+void Loader::Finished(std::uint64_t bytes) {
   {
     const MutexLock lock(mutex_);
     --in_flight_;
+    bytes_in_flight_ -= bytes;
   }
   Pump();
 }
@@ -34,14 +35,20 @@ void Loader::Close() {
   dropped.swap(queues_);
 }
 
+bool Loader::MayStart(Priority priority) const {
+  if (in_flight_ == 0) return true;  // Whoever ends starts the next, so somebody must be under way.
+  if (in_flight_ >= (priority == Priority::kBackground ? kMostBackground : kMostInFlight)) {
+    return false;
+  }
+  return bytes_in_flight_ < link_.WindowBytes(priority);
+}
+
 bool Loader::Next(Turn& turn) {
   if (closed_) return false;
   for (std::size_t i = 0; i < queues_.size(); ++i) {
     const auto priority = static_cast<Priority>(i);
-    if (in_flight_ >= (priority == Priority::kBackground ? kMostBackground : kMostInFlight)) {
-      return false;
-    }
     if (queues_[i].empty()) continue;
+    if (!MayStart(priority)) return false;
     turn = {std::move(queues_[i].front()), priority};
     queues_[i].pop_front();
     ++in_flight_;
@@ -63,8 +70,11 @@ void Loader::Pump() {
     Turn turn;
     while (Next(turn)) {
       lock.Unlock();
-      const Prefetcher::Outcome outcome = turn.who->StartPrefetch(turn.priority);
+      std::uint64_t bytes = 0;
+      const Prefetcher::Outcome outcome = turn.who->StartPrefetch(turn.priority, bytes);
       lock.Lock();
+      // Wraps where the request is over already, as it should.
+      bytes_in_flight_ += bytes;
       if (outcome == Prefetcher::Outcome::kStarted) {
         if (!closed_) Queue(std::move(turn.who), turn.priority);
         continue;

@@ -97,6 +97,7 @@ LocalCache::~LocalCache() {
   core_->buffers->Close();
   verifier_.Stop();
   core_->summer->Stop();
+  core_->planner->Stop();
   core_->sealer->Stop();
   if (core_->evictor) core_->evictor->Stop();
   // From where bytes come to where they go: each stage may still feed the next.
@@ -126,8 +127,9 @@ std::shared_ptr<LocalObject> LocalCache::Open(const fetch::ObjectId& id, Keep ke
         dropped = std::move(recent_.front());
         recent_.pop_front();
       }
-      if (objects_.size() > 4 * kRecent) {
+      if (objects_.size() > prune_at_) {
         std::erase_if(objects_, [](const auto& entry) { return entry.second.expired(); });
+        prune_at_ = std::max(4 * kRecent, 2 * objects_.size());
       }
     }
     closed = closed_;

@@ -67,6 +67,7 @@ class LocalCache final : public Cache {
   /// Lock order: cache, then object.
   mutable Mutex mutex_;
   std::unordered_map<std::string, std::weak_ptr<LocalObject>> objects_ GUARDED_BY(mutex_);
+  std::size_t prune_at_ GUARDED_BY(mutex_) = 4 * kRecent;  ///< Entries that make a look worth it.
   std::deque<std::shared_ptr<LocalObject>> recent_ GUARDED_BY(mutex_);
   bool closed_ GUARDED_BY(mutex_) = false;
   Verifier verifier_;

@@ -17,18 +17,22 @@
 #include "index/chunk_map.h"
 #include "index/core.h"
 #include "index/flight.h"
+#include "index/layout/layout.h"
 #include "index/origin_sums.h"
 #include "index/read_ahead.h"
 #include "index/read_op.h"
 
 namespace modelfs::index {
 
+class LayoutReader;
+
 /// One object of the local tier: routes reads, starts flights, stores what arrives.
 ///
 /// Threads: any. One mutex guards chunk states, loads and wishes; no callback, copy, hash, I/O or
 /// request happens under it: what is to be done is gathered in Actions and run after.
 /// Lifetime: kept alive by whoever holds it, by its flights and by disk operations in progress.
-/// Split over local_object.cc (life), _read.cc (reads and checks), _plan.cc (what will be read),
+/// Split over local_object.cc (life), _read.cc (reads and checks), _plan.cc and
+/// _layout.cc (what will be read),
 /// _fetch.cc (wishes and flights),
 /// _stream.cc (objects that come as a whole), _store.cc (files), _sums.cc (the origin's sums),
 /// _seal.cc (files for the kernel) and _evict.cc (recency, eviction).
@@ -101,7 +105,7 @@ class LocalObject final : public CachedObject,
   void MarkVerified() EXCLUDES(mutex_);
 
   // Prefetcher
-  Outcome StartPrefetch(Priority priority) override;
+  Outcome StartPrefetch(Priority priority, std::uint64_t& bytes) override;
 
   // For Flight and StreamFlight, on the origin's thread.
   Core& core() const { return *core_; }
@@ -150,6 +154,9 @@ class LocalObject final : public CachedObject,
   static constexpr std::uint64_t kCheckAhead = 8;
 
   // local_object_read.cc
+  enum class Reader : std::uint8_t { kOther, kOurselves };
+  void ReadAs(Reader reader, std::uint64_t offset, std::span<std::byte> dst,
+              Done<std::size_t> done);
   void Route(const std::vector<ReadPiece>& pieces, Actions& actions) REQUIRES(mutex_);
   bool RoutePresent(const ReadPiece& piece, Actions& actions) REQUIRES(mutex_);
   void AddCheck(std::uint64_t chunk, Actions& actions) REQUIRES(mutex_);
@@ -166,11 +173,19 @@ class LocalObject final : public CachedObject,
   // local_object_plan.cc
   std::optional<AccessProfile> FindProfile() const;
   void NoteRead(ByteRange read, Actions& actions) REQUIRES(mutex_);
+  void WishWhole(Actions& actions) REQUIRES(mutex_);
   void StartPlan(Actions& actions) REQUIRES(mutex_);
   bool FollowsProfile(ByteRange read) REQUIRES(mutex_);
   void ForgetWishes() REQUIRES(mutex_);
   void LetGo() EXCLUDES(mutex_);
   void SaveProfile(Actions& actions) REQUIRES(mutex_);
+
+  // local_object_layout.cc
+  void StartLayout(Actions& actions) REQUIRES(mutex_);
+  void OnPlanThread(std::move_only_function<void()> task);
+  void FollowLayout(std::shared_ptr<LayoutReader> reader, LayoutStep step) EXCLUDES(mutex_);
+  void LayoutKnown(Layout layout) EXCLUDES(mutex_);
+  void WishByLayout(Actions& actions) REQUIRES(mutex_);
 
   // local_object_fetch.cc
   void AddDemand(const std::vector<std::uint64_t>& absent, Actions& actions) REQUIRES(mutex_);
@@ -237,6 +252,7 @@ class LocalObject final : public CachedObject,
   std::atomic<int> data_fd_{-1};
   std::atomic<bool> direct_broken_{false};
   std::atomic<std::uint32_t> sum_kinds_{ChunkSums::kAll};  ///< What is worth summing.
+  std::atomic<bool> stop_sealing_{false};                  ///< It is to be removed instead.
   std::atomic<bool> recording_{false};                     ///< There is a recorder_.
   std::atomic<int> mismatches_{0};                         ///< With the origin's sums.
   std::atomic<std::uint32_t> noted_use_{0};                ///< Ticks, when the cache was told last.
@@ -262,12 +278,16 @@ class LocalObject final : public CachedObject,
   std::array<std::vector<Wish>, 4> wishes_ GUARDED_BY(mutex_);
   std::size_t turn_ GUARDED_BY(mutex_) = 0;
   ReadAhead read_ahead_ GUARDED_BY(mutex_);
-  bool cold_ GUARDED_BY(mutex_) = false;  ///< Nothing was here, and nobody has read yet.
+  bool cold_ GUARDED_BY(mutex_) = false;  ///< The next read begins a load, or goes on with one.
   std::optional<AccessProfile> profile_ GUARDED_BY(mutex_);       ///< Of a load before.
   std::unique_ptr<ProfileRecorder> recorder_ GUARDED_BY(mutex_);  ///< Of this load.
   std::deque<Wish> plan_ GUARDED_BY(mutex_);      ///< What is left of the profile, in its order.
   std::vector<bool> planned_ GUARDED_BY(mutex_);  ///< By chunk; empty: no profile is followed.
-  std::uint64_t stray_reads_ GUARDED_BY(mutex_) = 0;  ///< Of chunks that are not planned.
+  bool layout_tried_ GUARDED_BY(mutex_) = false;
+  bool layout_wished_ GUARDED_BY(mutex_) = false;    ///< All of it, for these readers.
+  std::vector<ByteRange> parts_ GUARDED_BY(mutex_);  ///< As its structure says; empty: not known.
+  std::uint64_t furthest_read_ GUARDED_BY(mutex_) = 0;  ///< End of it.
+  std::uint64_t stray_reads_ GUARDED_BY(mutex_) = 0;    ///< Of chunks that are not planned.
   std::vector<Done<void>> whole_waiters_ GUARDED_BY(mutex_);
   std::optional<Error> changed_ GUARDED_BY(mutex_);
   std::optional<Errc> failure_said_ GUARDED_BY(mutex_);  ///< In the log, since a fetch last worked.

@@ -64,10 +64,10 @@ bool LocalObject::Idle() const {
 
 bool LocalObject::AwaitIdle(std::chrono::milliseconds patience) {
   const auto deadline = std::chrono::steady_clock::now() + patience;
-  while (!Idle() && outside_.expired() && !closed_) {
+  while ((!Idle() || sealing_) && outside_.expired() && !closed_) {
     if (!loaded_condition_.WaitUntil(mutex_, deadline)) break;
   }
-  return Idle();
+  return Idle() && !sealing_;
 }
 
 LocalObject::Eviction LocalObject::EvictWhole(std::uint64_t& bytes,
@@ -79,6 +79,7 @@ LocalObject::Eviction LocalObject::EvictWhole(std::uint64_t& bytes,
     if (closed_ || broken_) return Eviction::kBusy;
     if (patience > patience.zero()) {  // Told to: what is still on its way is not wanted either.
       ForgetWishes();
+      stop_sealing_.store(true, std::memory_order_relaxed);
     }
     const bool idle = AwaitIdle(patience) && whole_waiters_.empty();
     if (!outside_.expired()) return Eviction::kInUse;

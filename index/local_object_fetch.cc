@@ -93,9 +93,9 @@ LocalObject::Wish* LocalObject::NextWish(Priority priority, std::uint64_t most,
   return nullptr;
 }
 
-Prefetcher::Outcome LocalObject::StartPrefetch(Priority priority) {
+Prefetcher::Outcome LocalObject::StartPrefetch(Priority priority, std::uint64_t& bytes) {
   const std::uint64_t share = std::max<std::size_t>(1, core_->buffers->limit() / 8);
-  const std::uint64_t most = std::min(core_->fetch_size.Chunks(), share);
+  const std::uint64_t most = std::min(core_->link.RequestChunks(priority), share);
   std::shared_ptr<Flight> flight;
   Reservation reservation;
   Actions actions;
@@ -131,6 +131,7 @@ Prefetcher::Outcome LocalObject::StartPrefetch(Priority priority) {
   }
   actions.Run();
   if (!flight) return Outcome::kNothing;
+  bytes = flight->bytes();
   flight->Start(std::move(reservation));
   return Outcome::kStarted;
 }

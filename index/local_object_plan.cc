@@ -28,28 +28,39 @@ std::optional<AccessProfile> LocalObject::FindProfile() const {
 
 void LocalObject::NoteRead(ByteRange read, Actions& actions) {
   if (closed_) return;
-  if (cold_ && id_.size_bytes >= kLeastPlanned) {
-    cold_ = false;
-    StartPlan(actions);
-  }
+  if (cold_ && id_.size_bytes >= kLeastPlanned) StartPlan(actions);
   if (recorder_) recorder_->Note(read);
+  furthest_read_ = std::max(furthest_read_, read.end);
+  WishByLayout(actions);
   if (chunks_.whole() || StoreBroken() || FollowsProfile(read)) return;
-  const auto window = read_ahead_.Note(read);
-  if (!window) return;
-  const std::uint64_t first = chunks_.IndexOf(window->range.begin);
-  const std::uint64_t end = chunks_.IndexOf(window->range.end - 1) + 1;
-  const Priority priority = window->whole ? Priority::kPlan : Priority::kNear;
-  const std::uint64_t owner = window->whole ? kPlanOwner : window->cursor;
-  // What cannot be kept would be fetched for nothing.
-  if (window->whole && !core_->space->MayHold(id_.size_bytes)) return;
-  AddWish(priority, {.owner = owner, .next = first, .end = end});
-  actions.Add([self = shared_from_this(), priority] { self->core_->loader.Wake(self, priority); });
+  const ReadAhead::Advice advice = read_ahead_.Note(read);
+  if (advice.window) {
+    const ByteRange range = advice.window->range;
+    AddWish(Priority::kNear, {.owner = advice.window->cursor,
+                              .next = chunks_.IndexOf(range.begin),
+                              .end = chunks_.IndexOf(range.end - 1) + 1});
+    actions.Add([self = shared_from_this()] { self->core_->loader.Wake(self, Priority::kNear); });
+  }
+  if (advice.whole) WishWhole(actions);
 }
 
-/// The first read of an object of which nothing was here.
+/// All of it will be wanted, unless all readers go before.
+void LocalObject::WishWhole(Actions& actions) {
+  // What cannot be kept would be fetched for nothing.
+  if (!core_->space->MayHold(id_.size_bytes)) return;
+  AddWish(Priority::kPlan, {.owner = kPlanOwner, .next = 0, .end = chunks_.count()});
+  actions.Add([self = shared_from_this()] { self->core_->loader.Wake(self, Priority::kPlan); });
+}
+
+/// The first read of an object of which nothing was here, or the first one of another reader while
+/// it is being loaded: some loaders open a file anew for each tensor.
 void LocalObject::StartPlan(Actions& actions) {
-  recorder_ = std::make_unique<ProfileRecorder>(id_.size_bytes, chunks_.chunk_size());
-  recording_.store(true, std::memory_order_relaxed);
+  cold_ = false;
+  if (!recorder_) {
+    recorder_ = std::make_unique<ProfileRecorder>(id_.size_bytes, chunks_.chunk_size());
+    recording_.store(true, std::memory_order_relaxed);
+  }
+  StartLayout(actions);
   if (!profile_ || !core_->space->MayHold(profile_->bytes())) return;
   planned_.assign(chunks_.count(), false);
   stray_reads_ = 0;
@@ -95,17 +106,25 @@ void LocalObject::LetGo() {
     plan_.clear();
     planned_.clear();
     read_ahead_.Forget();
+    layout_wished_ = false;
+    furthest_read_ = 0;
     SaveProfile(actions);
+    cold_ = recorder_ != nullptr;
   }
   actions.Run();
 }
 
-/// Keeps what a first load has shown, for the next one.
+/// Keeps what a first load has shown, for the next one. It may go on.
 void LocalObject::SaveProfile(Actions& actions) {
   if (!recorder_) return;
-  recording_.store(false, std::memory_order_relaxed);
-  auto profile = std::exchange(recorder_, nullptr)->Profile({});
-  if (!profile) return;
+  auto profile = recorder_->Profile(parts_);
+  if (chunks_.whole() || closed_) {
+    recording_.store(false, std::memory_order_relaxed);
+    recorder_.reset();
+  }
+  // A load that was broken off knows less than one that was not.
+  if (!profile || (profile_ && profile->bytes() < profile_->bytes() / 10 * 9)) return;
+  if (profile_ && profile->ranges == profile_->ranges) return;
   actions.Add([self = shared_from_this(), encoded = profile->Encode()] {
     for (const std::string& key :
          {AccessProfile::KeyOf(self->id_), AccessProfile::LayoutKeyOf(self->id_)}) {

@@ -10,6 +10,11 @@
 namespace modelfs::index {
 
 void LocalObject::Read(std::uint64_t offset, std::span<std::byte> dst, Done<std::size_t> done) {
+  ReadAs(Reader::kOther, offset, dst, std::move(done));
+}
+
+void LocalObject::ReadAs(Reader reader, std::uint64_t offset, std::span<std::byte> dst,
+                         Done<std::size_t> done) {
   if (offset >= id_.size_bytes || dst.empty()) return done(std::size_t{0});
   dst = dst.first(std::min<std::uint64_t>(dst.size(), id_.size_bytes - offset));
   NoteUse();
@@ -20,19 +25,19 @@ void LocalObject::Read(std::uint64_t offset, std::span<std::byte> dst, Done<std:
     if (closed_) {
       actions.Add([op] { op->Finish(Error{Errc::kCancelled, "read: shutting down"}); });
     } else if (!loaded_.load(std::memory_order_acquire)) {
-      queued_.emplace_back([self = shared_from_this(), op, offset, dst] {
+      queued_.emplace_back([self = shared_from_this(), reader, op, offset, dst] {
         Actions later;
         {
           const MutexLock inner(self->mutex_);
           self->Route(self->Split(op, offset, dst), later);
-          self->NoteRead(ByteRange::At(offset, dst.size()), later);
+          if (reader == Reader::kOther) self->NoteRead(ByteRange::At(offset, dst.size()), later);
         }
         later.Run();
         op->Finish();
       });
     } else {
       Route(Split(op, offset, dst), actions);
-      NoteRead(ByteRange::At(offset, dst.size()), actions);
+      if (reader == Reader::kOther) NoteRead(ByteRange::At(offset, dst.size()), actions);
       actions.Add([op] { op->Finish(); });
     }
   }
@@ -121,6 +126,7 @@ void LocalObject::Route(const std::vector<ReadPiece>& pieces, Actions& actions) 
       load->chunk = piece.chunk;
       load->size_bytes = chunks_.RangeOf(piece.chunk).size();
       load->waiters.push_back(piece);
+      load->was_read = true;
       chunks_.Move(piece.chunk, ChunkState::kFetching);
       loads_.emplace(piece.chunk, std::move(load));
       if (stream_only_) {
@@ -164,6 +170,7 @@ void LocalObject::AddCheck(std::uint64_t chunk, Actions& actions) {
 
 void LocalObject::RouteLoad(const ReadPiece& piece, Actions& actions) {
   const std::shared_ptr<ChunkLoad>& load = loads_.at(piece.chunk);
+  load->was_read = true;
   if (load->filled < piece.end()) {
     load->waiters.push_back(piece);
     return;

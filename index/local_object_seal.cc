@@ -44,6 +44,7 @@ void LocalObject::MaybeSeal(Actions& actions) {
   const bool compared = verified_ != Verified::kNo || sums_state_ == SumsState::kCompared;
   if (!compared) return CheckSums(actions);
   sealing_ = true;
+  stop_sealing_.store(false, std::memory_order_relaxed);
   actions.Add([self = shared_from_this()] {
     if (!self->core_->sealer->Post([self] { self->SealFiles(); })) self->Sealed(false);
   });
@@ -51,7 +52,6 @@ void LocalObject::MaybeSeal(Actions& actions) {
 
 /// On the `seal` thread.
 void LocalObject::SealFiles() {
-  const auto held = Hold();  // Stays while it is looked at.
   std::uint64_t epoch = 0;
   bool proven = false;
   {
@@ -60,13 +60,16 @@ void LocalObject::SealFiles() {
     proven = proven_;
     if (!files_ || !chunks_.whole()) {
       sealing_ = false;
+      loaded_condition_.NotifyAll();
       return;
     }
   }
   // What was compared with the origin's sums was summed on its way to the disk, in this life.
   std::vector<std::byte> buffer;
   for (std::uint64_t chunk = 0; !proven && chunk < chunks_.count(); ++chunk) {
-    if (!ReadBack(chunk, buffer)) return Sealed(false);
+    if (stop_sealing_.load(std::memory_order_relaxed) || !ReadBack(chunk, buffer)) {
+      return Sealed(false);
+    }
   }
   if (::fdatasync(files_->data.get()) != 0 || ::fdatasync(files_->map.fd()) != 0) {
     core_->problems.Note("cache.seal_failed", FailErrno(errno, "seal: sync").error());
@@ -78,18 +81,22 @@ void LocalObject::SealFiles() {
     const bool changes = losses_ != epoch || !chunks_.whole() || !loads_.empty();
     if (changes || !checks_.empty() || broken_ || closed_) {
       sealing_ = false;
+      loaded_condition_.NotifyAll();
       return;
     }
     sealed_ = true;  // From here on nobody writes to it.
   }
+  core_->faults->Hit("seal.write");
   auto written = core_->tier.WriteSeal(digest_, files_->data.get());
   if (!written) core_->problems.Note("cache.seal_failed", written.error());
+  core_->faults->Hit("seal.written");
   Sealed(written.has_value());
 }
 
 void LocalObject::Sealed(bool good) {
   const MutexLock lock(mutex_);
   sealing_ = false;
+  loaded_condition_.NotifyAll();
   if (broken_) return;
   if (!good) {
     // One from an earlier life stays so: somebody may be reading it.
@@ -189,6 +196,8 @@ void LocalObject::Emptied() {
   chunks_.Reset();
   sealed_ = was_sealed_ = trusted_ = proven_ = false;
   cold_ = true;
+  recorder_.reset();
+  recording_.store(false, std::memory_order_relaxed);
   Lost();
   Account();
 }

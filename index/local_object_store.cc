@@ -99,9 +99,15 @@ void LocalObject::WriteData(const std::shared_ptr<ChunkLoad>& load) {
   // When the disk lags behind the network, the page cache takes what would else hold up buffers,
   // and with them the download.
   const std::uint64_t most = std::max<std::uint64_t>(2, core_->buffers->limit() / 8);
-  const bool direct = files_->direct && !direct_broken_.load(std::memory_order_relaxed) &&
-                      load->size_bytes == chunks_.chunk_size() &&
-                      in_flight.load(std::memory_order_relaxed) < most;
+  // What nobody has read yet will be soon: it is left in the page cache for that.
+  bool was_read = false;
+  {
+    const MutexLock lock(mutex_);
+    was_read = load->was_read;
+  }
+  const bool direct =
+      was_read && files_->direct && !direct_broken_.load(std::memory_order_relaxed) &&
+      load->size_bytes == chunks_.chunk_size() && in_flight.load(std::memory_order_relaxed) < most;
   if (direct) in_flight.fetch_add(1, std::memory_order_relaxed);
   const int fd = direct ? files_->direct.get() : files_->data.get();
   core_->disk->Write(fd, range.begin, {load->buffer.data(), load->size_bytes},

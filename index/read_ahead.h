@@ -20,8 +20,8 @@ namespace modelfs::index {
 ///     |<------- run ------->|<-------- window -------->|
 ///     start              front                       end
 ///
-/// Several long runs in different places are a loader that takes tensors in an order of its own: it
-/// will want all of them.
+/// A long run, and then a read somewhere else, are a loader that takes tensors in an order of its
+/// own: it will want all of them, and of each one as much as of the last one, at once.
 ///
 /// Threads: none of its own; guarded by its owner.
 class ReadAhead {
@@ -35,13 +35,17 @@ class ReadAhead {
   struct Window {
     std::uint64_t cursor = 0;  ///< Which sequence; a later window of it replaces this one.
     ByteRange range;
-    bool whole = false;  ///< `range` is the object, in no hurry.
+  };
+
+  struct Advice {
+    std::optional<Window> window;  ///< Its sequence now wants more than before.
+    bool whole = false;            ///< All of the object will be wanted; said once.
   };
 
   explicit ReadAhead(Options options) : options_(options) {}
 
-  /// Notes a read. A window when its sequence now wants more than before.
-  std::optional<Window> Note(ByteRange read);
+  /// Notes a read.
+  Advice Note(ByteRange read);
   /// The readers have gone.
   void Forget();
 
@@ -54,13 +58,15 @@ class ReadAhead {
     std::uint64_t bytes = 0;       ///< Of the chunks that its reads touched.
     std::uint64_t reads = 0;
     std::uint64_t touched = 0;  ///< End of the last chunk that was counted in `bytes`.
-    bool is_long = false;       ///< Counted in long_runs_.
     std::uint64_t wanted = 0;   ///< End of the window given out last.
     std::uint64_t used = 0;     ///< Clock of the last read.
   };
 
+  void Advance(Cursor& cursor, ByteRange read);
   void Count(Cursor& cursor, ByteRange read);
-  std::optional<Window> WholeWish();
+  bool WholeWish();
+  void DoubtLongRuns();
+  std::optional<Window> WindowOf(Cursor& cursor, ByteRange read);
   Cursor* Find(ByteRange read);
   Cursor& Replace(ByteRange read);
 
@@ -68,8 +74,10 @@ class ReadAhead {
   std::vector<Cursor> cursors_;
   std::uint64_t clock_ = 0;
   std::uint64_t last_id_ = 0;
-  std::uint64_t long_runs_ = 0;
-  bool wished_ = false;  ///< The whole was wished for.
+  std::uint64_t long_run_ = 0;    ///< Length of the latest one; 0: there was none.
+  std::uint64_t read_bytes_ = 0;  ///< By all.
+  std::uint64_t newest_ = 0;      ///< The cursor that was begun last.
+  bool wished_ = false;           ///< The whole was wished for.
 };
 
 }  // namespace modelfs::index

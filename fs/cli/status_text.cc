@@ -101,6 +101,23 @@ std::string Configs(const json& mounts, const std::optional<std::string>& only) 
   return text;
 }
 
+/// Who reads whole files.
+std::string Passthrough(const json& mounts, const std::optional<std::string>& only) {
+  std::string text;
+  for (const auto& mount : mounts) {
+    const std::string mountpoint = TextField(mount, "mountpoint");
+    const json passthrough = ChildField(mount, "passthrough");
+    if ((only && mountpoint != *only) || !passthrough.is_object()) continue;
+    const std::string why = Shown(passthrough, "why_not");
+    text += why.empty()
+                ? fmt::format("whole files below {}: read by the kernel itself ({} now)\n",
+                              Printable(mountpoint), NumberField(passthrough, "files"))
+                : fmt::format("whole files below {}: read through modelfs: {}\n",
+                              Printable(mountpoint), why);
+  }
+  return text;
+}
+
 std::string Downloads(const json& cache) {
   return fmt::format("downloads: {} in flight, {}/s; {} in {} requests so far\n",
                      NumberField(cache, "fetches_in_flight"), Size(cache, "fetch_bytes_per_second"),
@@ -123,7 +140,8 @@ std::string StatusText(const json& status, const std::optional<std::string>& mou
   const json cache = ChildField(status, "cache");
   std::string text = Head(status) + Cache(cache) +
                      Mounts(ChildField(status, "mounts"), mountpoint) +
-                     Configs(ChildField(status, "mounts"), mountpoint) + Downloads(cache) +
+                     Configs(ChildField(status, "mounts"), mountpoint) +
+                     Passthrough(ChildField(status, "mounts"), mountpoint) + Downloads(cache) +
                      Jobs(ChildField(status, "jobs"));
   return text;
 }

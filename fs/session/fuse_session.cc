@@ -82,9 +82,10 @@ Result<void> FuseSession::Begin(Fd device) {
   }
   device.Release();  // Closed by fuse_session_destroy from here on.
 
+  // Before the first request: it may be of a file that a predecessor has handed to the kernel.
+  core_->operations->backings().Start();
   auto greeted = Handshake();
   if (!greeted) return greeted;
-  core_->operations->backings().Start();
   for (std::size_t i = 0; i < busy_since_.size(); ++i) {
     threads_.push_back(StartThread(fmt::format("fuse-{}", i), [this, i] { Loop(i); }));
   }

@@ -22,15 +22,15 @@ std::unexpected<Error> NoSuchNode(std::uint64_t id) {
   return Fail(Errc::kNotFound, fmt::format("node {}: never given out", id));
 }
 
-fetch::Entry AtOrigin(const Directory::Item& item) {
+}  // namespace
+
+fetch::Entry OriginTree::AtOrigin(const Directory::Item& item) {
   return {.name = item.RawName(),
           .kind = item.kind,
           .size_bytes = item.size_bytes,
           .modified = item.modified,
           .tag = item.tag};
 }
-
-}  // namespace
 
 OriginTree::OriginTree(Options options)
     : options_(std::move(options)),
@@ -227,14 +227,16 @@ void OriginTree::Lookup(std::uint64_t parent, std::string_view name, Done<Node> 
   if (parent == kRootId) return done(LookupSource(name));
   auto directory = DirectoryOf(parent);
   if (!directory) return done(std::unexpected(std::move(directory.error())));
-  Ensure(*directory, [directory = *directory, name = std::string(name),
-                      done = std::move(done)](Result<void> listed) mutable {
-    if (!listed) return done(std::unexpected(std::move(listed.error())));
-    auto index = directory->Find(name);
-    auto item = index ? directory->At(*index) : std::nullopt;
-    if (!item) return done(Fail(Errc::kNotFound, fmt::format("{}: no such file", name)));
-    done(NodeOf(directory->serial(), *index, *item, directory->ValidFor(Clock::now())));
-  });
+  Ensure(*directory,
+         [self = weak_from_this(), parent, directory = *directory, name = std::string(name),
+          done = std::move(done)](Result<void> listed) mutable {
+           if (!listed) return done(std::unexpected(std::move(listed.error())));
+           if (const auto tree = self.lock()) tree->NoteLook(parent, *directory);
+           auto index = directory->Find(name);
+           auto item = index ? directory->At(*index) : std::nullopt;
+           if (!item) return done(Fail(Errc::kNotFound, fmt::format("{}: no such file", name)));
+           done(NodeOf(directory->serial(), *index, *item, directory->ValidFor(Clock::now())));
+         });
 }
 
 Result<Node> OriginTree::Get(std::uint64_t id) {
@@ -311,7 +313,12 @@ fetch::ObjectId OriginTree::IdentityOf(const Place& place) {
 Result<std::shared_ptr<index::CachedObject>> OriginTree::Open(std::uint64_t file) {
   auto place = FileAt(file);
   if (!place) return std::unexpected(std::move(place.error()));
-  return options_.cache->Get(IdentityOf(*place), place->directory->origin());
+  auto object = options_.cache->Get(IdentityOf(*place), place->directory->origin());
+  const bool small = place->item.size_bytes <= ScanAhead::kSmallBytes;
+  if (small && scans_.NoteOpen(place->directory->serial(), Clock::now())) {
+    FetchNeighbours(*place->directory);
+  }
+  return object;
 }
 
 std::chrono::milliseconds OriginTree::NegativeTtl(std::uint64_t directory_id) {

@@ -8,6 +8,7 @@
 #include "fetch/base/mutex.h"
 #include "fs/tree/directory.h"
 #include "fs/tree/node_record.h"
+#include "fs/tree/scan_ahead.h"
 #include "fs/tree/tree.h"
 
 namespace modelfs::fs {
@@ -68,6 +69,11 @@ class OriginTree final : public Tree, public std::enable_shared_from_this<Origin
   std::vector<DirectoryEntry> ReadRoot(std::uint64_t from, std::size_t limit) const
       EXCLUDES(mutex_);
   Result<Place> FileAt(std::uint64_t id);
+  static fetch::Entry AtOrigin(const Directory::Item& item);
+  // origin_tree_scan.cc
+  void NoteLook(std::uint64_t id, const Directory& directory);
+  void FetchNeighbours(const Directory& directory);
+  void ListNeighbours(std::uint64_t id);
   static fetch::ObjectId IdentityOf(const Place& place);
   void Ensure(const std::shared_ptr<Directory>& directory, Done<void> done);
   static Node NodeOf(std::uint32_t serial, std::uint32_t index, const Directory::Item& item,
@@ -78,6 +84,7 @@ class OriginTree final : public Tree, public std::enable_shared_from_this<Origin
   const Options options_;
   const std::chrono::system_clock::time_point created_ = std::chrono::system_clock::now();
   const std::shared_ptr<ListingStore> store_;
+  ScanAhead scans_;
   mutable Mutex mutex_;
   std::vector<Slot> slots_ GUARDED_BY(mutex_);  ///< By number - 1.
   std::chrono::milliseconds listing_ttl_ GUARDED_BY(mutex_);

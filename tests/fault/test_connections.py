@@ -1,12 +1,18 @@
 """Faults of the way to an origin: certificates that turn bad, and servers that are not there."""
 
+import contextlib
+import pathlib
 import ssl
 
 import pytest
 
 from certificates import DAY, NOW, Authority
 from faulty_origin import CONTENT, FaultyOrigin
+from harness.worker import kill_worker, successor_of
 from test_origin_faults import READ_TIMEOUT, SLACK, read
+
+HOSTS = pathlib.Path("/etc/hosts")
+NAME = "origin.modelfs-test.invalid"
 
 
 def closing(attempt):
@@ -48,3 +54,41 @@ def test_a_server_that_is_gone(face, modelfs):
     data, error, longest = read(top / "after")
     assert (data, error) == (b"", "EIO") and longest < READ_TIMEOUT + SLACK
     assert read(top / "before")[:2] == (CONTENT, None)
+
+
+@contextlib.contextmanager
+def name_of_this_machine():
+    """The name leads to this machine, until the yielded function is called."""
+    before = HOSTS.read_text()
+    HOSTS.write_text(f"{before.rstrip()}\n127.0.0.1 {NAME}\n")
+
+    def forget():
+        HOSTS.write_text("".join(line for line in HOSTS.read_text().splitlines(keepends=True) if NAME not in line))
+
+    try:
+        yield forget
+    finally:
+        forget()
+
+
+def test_a_name_that_leads_nowhere(modelfs):
+    try:
+        HOSTS.open("a").close()
+    except OSError:
+        pytest.skip("/etc/hosts cannot be written to: a DNS failure cannot be had here")
+    origin = FaultyOrigin("web", {name: closing for name in ("before", "after")}, 0, closes=True)
+    try:
+        with name_of_this_machine() as forget:
+            origin.url = origin.url.replace("127.0.0.1", NAME)
+            mount, top = origin.mount(modelfs, "--read-timeout", f"{READ_TIMEOUT:.0f}s")
+            assert read(top / "before")[0] == CONTENT
+            mount.wait_idle()
+            forget()
+            successor_of(mount, kill_worker(mount))  # whose predecessor knew the address
+            data, error, longest = read(top / "after")
+            assert (data, error) == (b"", "EIO") and longest < READ_TIMEOUT + SLACK
+            assert read(top / "before")[:2] == (CONTENT, None)
+        with name_of_this_machine():
+            assert read(top / "after")[:2] == (CONTENT, None), "the name is known again"
+    finally:
+        origin.close()

@@ -19,7 +19,7 @@ ReadAhead Make(std::uint64_t object_bytes = 2048 * kMiB) {
 std::uint64_t Scan(ReadAhead& ahead, std::uint64_t begin, std::uint64_t end) {
   std::uint64_t wanted = 0;
   for (std::uint64_t at = begin; at < end; at += kPiece) {
-    if (const auto w = ahead.Note(ByteRange::At(at, kPiece))) {
+    if (const auto w = ahead.Note(ByteRange::At(at, kPiece)).window) {
       wanted = std::max(wanted, w->range.end);
     }
   }
@@ -28,7 +28,7 @@ std::uint64_t Scan(ReadAhead& ahead, std::uint64_t begin, std::uint64_t end) {
 
 TEST(ReadAheadTest, OneReadIsNoSequence) {
   auto ahead = Make();
-  EXPECT_EQ(ahead.Note(ByteRange::At(0, kMiB)), std::nullopt);
+  EXPECT_FALSE(ahead.Note(ByteRange::At(0, kMiB)).window);
 }
 
 TEST(ReadAheadTest, WindowGrowsWithTheRun) {
@@ -57,7 +57,7 @@ TEST(ReadAheadTest, ToleratesPiecesThatOvertakeEachOther) {
   }
   std::uint64_t wanted = 0;
   for (const std::uint64_t i : order) {
-    if (const auto w = ahead.Note(ByteRange::At(i * kPiece, kPiece))) wanted = w->range.end;
+    if (const auto w = ahead.Note(ByteRange::At(i * kPiece, kPiece)).window) wanted = w->range.end;
   }
   EXPECT_GE(wanted, 64 * kMiB + 48 * kMiB);
 }
@@ -67,7 +67,7 @@ TEST(ReadAheadTest, FollowsTwentyReadersAtOnce) {
   std::vector<std::uint64_t> wanted(20);
   for (std::uint64_t i = 0; i < 40; ++i) {
     for (std::uint64_t r = 0; r < wanted.size(); ++r) {
-      if (const auto w = ahead.Note(ByteRange::At(r * 100 * kMiB + i * kPiece, kPiece))) {
+      if (const auto w = ahead.Note(ByteRange::At(r * 100 * kMiB + i * kPiece, kPiece)).window) {
         wanted[r] = w->range.end;
       }
     }
@@ -86,7 +86,7 @@ TEST(ReadAheadTest, RandomReadsHardlyEverTriggerIt) {
   constexpr int kReads = 5000;
   for (int i = 0; i < kReads; ++i) {
     const std::uint64_t at = random() % (2047 * kMiB);
-    if (const auto w = ahead.Note(ByteRange::At(at, 4096))) asked += w->range.size();
+    if (const auto w = ahead.Note(ByteRange::At(at, 4096)).window) asked += w->range.size();
   }
   EXPECT_LT(asked, kReads * kMiB / 100);
 }
@@ -95,24 +95,37 @@ TEST(ReadAheadTest, StrideWithinChunksIsASequence) {
   auto ahead = Make();
   std::uint64_t wanted = 0;
   for (std::uint64_t at = 0; at < 64 * kMiB; at += 512 << 10) {
-    if (const auto w = ahead.Note(ByteRange::At(at, 64 << 10))) wanted = w->range.end;
+    if (const auto w = ahead.Note(ByteRange::At(at, 64 << 10)).window) wanted = w->range.end;
   }
   EXPECT_GE(wanted, 64 * kMiB + 48 * kMiB);
 }
 
-TEST(ReadAheadTest, LongRunsHereAndThereAreALoaderThatWantsAll) {
+TEST(ReadAheadTest, LongRunAndAJumpAreALoaderThatWantsAll) {
   auto ahead = Make();
-  bool whole = false;
+  int whole = 0;
   for (const std::uint64_t tensor : {400, 100, 1200, 7}) {
     for (std::uint64_t at = 0; at < 4 * kMiB; at += kPiece) {
-      if (const auto w = ahead.Note(ByteRange::At(tensor * kMiB + at, kPiece)); w && w->whole) {
-        EXPECT_FALSE(whole) << "said twice";
-        EXPECT_EQ(w->range, (ByteRange{0, 2048 * kMiB}));
-        whole = true;
-      }
+      const auto advice = ahead.Note(ByteRange::At(tensor * kMiB + at, kPiece));
+      whole += advice.whole ? 1 : 0;
+      if (at > 0 || tensor == 400) continue;
+      EXPECT_EQ(whole, 1) << "after the first tensor";
+      ASSERT_TRUE(advice.window) << "of " << tensor;
+      EXPECT_EQ(advice.window->range.end, (tensor + 4) * kMiB) << "as long as the last one";
     }
   }
-  EXPECT_TRUE(whole);
+  EXPECT_EQ(whole, 1) << "once";
+}
+
+TEST(ReadAheadTest, RandomReadsAfterALongRunAreNotTakenForTensorsForLong) {
+  auto ahead = Make();
+  Scan(ahead, 0, 64 * kMiB);
+  std::mt19937_64 random(5);
+  std::uint64_t asked = 0;
+  for (int i = 0; i < 100; ++i) {
+    const std::uint64_t at = 128 * kMiB + random() % (1800 * kMiB);
+    if (const auto w = ahead.Note(ByteRange::At(at, 256 << 10)).window) asked += w->range.size();
+  }
+  EXPECT_LE(asked, 64 * kMiB);
 }
 
 TEST(ReadAheadTest, NeverWantsBeyondTheEnd) {

@@ -1,0 +1,43 @@
+// How a tree fetches what a scan of its directories will want.
+#include <utility>
+
+#include "fs/tree/node_id.h"
+#include "fs/tree/origin_tree.h"
+
+namespace modelfs::fs {
+
+/// Small files of the directory go to the cache, all at once.
+void OriginTree::FetchNeighbours(const Directory& directory) {
+  std::uint64_t bytes = 0;
+  for (const auto& [index, item] : directory.Slice(0, ScanAhead::kMostFiles)) {
+    if (item.kind != fetch::Entry::Kind::kFile || item.size_bytes == 0) continue;
+    if (item.size_bytes > ScanAhead::kSmallBytes) continue;
+    bytes += item.size_bytes;
+    if (bytes > ScanAhead::kMostBytes) return;
+    const fetch::ObjectId id = directory.origin()->Pin(directory.path(), AtOrigin(item));
+    if (const auto known = options_.cache->Find(id); known && known->whole) continue;
+    options_.cache->Get(id, directory.origin())->Want({0, item.size_bytes}, index::Priority::kPlan);
+  }
+}
+
+/// Folders beside the one that node `id` is are listed, all at once.
+void OriginTree::ListNeighbours(std::uint64_t id) {
+  const NodeId node = NodeId::Unpack(id);
+  const auto parent = node.manifest == 0 ? nullptr : BySerial(node.manifest);
+  if (!parent || !scans_.NoteFolder(parent->serial(), Clock::now())) return;
+  std::size_t folders = 0;
+  for (const auto& [index, item] : parent->Slice(0, ScanAhead::kMostFiles)) {
+    if (item.kind != fetch::Entry::Kind::kDirectory || index == node.index) continue;
+    if (++folders > ScanAhead::kMostFolders) return;
+    auto directory = DirectoryOf(NodeId{.manifest = parent->serial(), .index = index}.Pack());
+    if (directory && !(*directory)->Listed()) Ensure(*directory, [](const Result<void>&) {});
+  }
+}
+
+/// Somebody looks into the directory that node `id` is, and that was listed.
+void OriginTree::NoteLook(std::uint64_t id, const Directory& directory) {
+  if (scans_.NoteListed(directory.serial(), Clock::now())) FetchNeighbours(directory);
+  ListNeighbours(id);
+}
+
+}  // namespace modelfs::fs
