@@ -109,11 +109,10 @@ std::string Passthrough(const json& mounts, const std::optional<std::string>& on
     const json passthrough = ChildField(mount, "passthrough");
     if ((only && mountpoint != *only) || !passthrough.is_object()) continue;
     const std::string why = Shown(passthrough, "why_not");
-    text += why.empty()
-                ? fmt::format("whole files below {}: read by the kernel itself ({} now)\n",
-                              Printable(mountpoint), NumberField(passthrough, "files"))
-                : fmt::format("whole files below {}: read through modelfs: {}\n",
-                              Printable(mountpoint), why);
+    text += why.empty() ? fmt::format("whole files below {}: read by the kernel itself ({} now)\n",
+                                      Printable(mountpoint), NumberField(passthrough, "files"))
+                        : fmt::format("whole files below {}: read through modelfs: {}\n",
+                                      Printable(mountpoint), why);
   }
   return text;
 }

@@ -19,7 +19,7 @@ def kernel_can():
     return version >= (6, 9) and os.geteuid() == 0
 
 
-needs_passthrough = pytest.mark.skipif(not kernel_can(), reason="FUSE passthrough (Linux 6.9 or newer, as root) is not here")
+needs_passthrough = pytest.mark.skipif(not kernel_can(), reason="FUSE passthrough (Linux 6.9 or newer, as root) cannot be had here")
 
 
 @pytest.fixture

@@ -123,7 +123,6 @@ def test_the_structure_of_a_file_is_a_plan(modelfs, folder, start_origin):
     path = mount / "m" / "model.safetensors"
     with open_for_pieces(path) as file:
         assert read_exactly(file.fileno(), 8, 0) == reference.read_bytes()[:8]
-        time.sleep(0.5)
         assert cached(mount) <= 4 * MIB, "the header alone is no load"
         middle = 20 * MIB
         assert read_exactly(file.fileno(), 4096, middle) == reference.read_bytes()[middle:middle + 4096]

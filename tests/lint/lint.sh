@@ -67,7 +67,7 @@ rule 'a test sleeps (wait for a condition, with a limit)' < <(sleeps)
 rule 'a test that nobody builds or runs' < <(orphans)
 # A skip must say on its line which component cannot be had.
 rule 'a test that is switched off' < <(git grep -nE 'DISABLED_|GTEST_SKIP|pytest\.skip|mark\.skip|mark\.xfail' -- 'tests/*.cc' 'tests/*.py' |
-  grep -vE 'pytest\.skip\("the release before cannot be had|GTEST_SKIP\(\) << "[^"]*(no io_uring|O_DIRECT is refused|not installed)' || true)
+  grep -vE '(pytest\.skip\(|reason=)"[^"]*cannot be had|GTEST_SKIP\(\) << "[^"]*(no io_uring|O_DIRECT is refused|not installed)' || true)
 rule 'a construct that the style rules out' < <(sources fetch index fs |
   matches '^[^/]*\b(throw |co_await|co_return|std::future|std::promise|std::format|std::mutex)\b' | grep -v '^fetch/base/mutex\.h' || true)
 rule 'header without #pragma once' < <(sources | grep '\.h$' | xargs -r grep -L '^#pragma once' || true)
