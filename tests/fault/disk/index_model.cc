@@ -18,19 +18,20 @@ constexpr std::chrono::seconds kLifeLimit{60};
 }  // namespace
 
 std::string Describe(const ModelOp& op) {
-  static constexpr std::array<const char*, 20> kNames{
+  static constexpr std::array<const char*, 21> kNames{
       "read",       "read-now", "fetch-all", "pin",    "unpin",     "evict",  "evict-all",
       "hold",       "release",  "limit",     "verify", "repair",    "change", "origin-fault",
-      "disk-fault", "heal",     "restart",   "kill",   "kill-busy", "flip"};
+      "disk-fault", "heal",     "restart",   "kill",   "kill-busy", "flip",   "seal"};
   return fmt::format("{}({},{},{})", kNames[static_cast<std::size_t>(op.kind)], op.a, op.b, op.c);
 }
 
 std::vector<ModelOp> DrawOps(std::uint64_t seed) {
   using enum ModelOp::Kind;
   static const std::vector<ModelOp::Kind> kDeck{
-      kRead,   kRead,        kRead,      kRead,     kRead, kReadNow, kFetchAll, kFetchAll, kPin,
-      kUnpin,  kEvict,       kEvict,     kEvictAll, kHold, kRelease, kLimit,    kVerify,   kRepair,
-      kChange, kOriginFault, kDiskFault, kHeal,     kHeal, kRestart, kKill,     kKillBusy, kFlip};
+      kRead,   kRead,     kRead,   kRead,        kRead,      kReadNow, kFetchAll, kFetchAll,
+      kPin,    kUnpin,    kEvict,  kEvict,       kEvictAll,  kHold,    kRelease,  kLimit,
+      kVerify, kRepair,   kChange, kOriginFault, kDiskFault, kHeal,    kHeal,     kRestart,
+      kKill,   kKillBusy, kFlip,   kSeal,        kSeal};
   std::mt19937_64 chance(seed);
   const auto draw = [&] { return static_cast<std::uint32_t>(chance()); };
   std::vector<ModelOp> ops{{.kind = kChange, .a = 0}, {.kind = kChange, .a = 1}};

@@ -34,6 +34,7 @@ struct ModelOp {
     kKill,      ///< As by SIGKILL.
     kKillBusy,  ///< In the middle of fetching object a.
     kFlip,      ///< A kill, and a bit of object a's data flips, before the restart.
+    kSeal,      ///< a: object, which is to be sealed once it is whole.
   };
   Kind kind = Kind::kRead;
   std::uint32_t a = 0;

@@ -107,7 +107,7 @@ void ModelLife::Flip(std::size_t object, std::uint32_t where) {
   if (!fd || ::pread(fd.get(), &byte, 1, static_cast<off_t>(at)) != 1) return;
   byte = static_cast<char>(byte ^ 1);
   static_cast<void>(::pwrite(fd.get(), &byte, 1, static_cast<off_t>(at)));
-  model_.object[object].must &= ~Chunks(at, at + 1);
+  model_.object[object].must &= model_.object[object].sealed ? 0 : ~Chunks(at, at + 1);
   model_.object[object].flipped |= Chunks(at, at + 1);
 }
 
@@ -185,6 +185,7 @@ void ModelLife::Play(const ModelOp& op) {
       return;
     }
     case Kind::kHeal: return Heal();
+    case Kind::kSeal: model_.object[object].sealed = true; return Get(object)->WantSealed();
     case Kind::kRestart:
     case Kind::kKill:
     case Kind::kKillBusy:

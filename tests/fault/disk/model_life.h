@@ -22,6 +22,7 @@ struct ObjectModel {
   std::uint32_t may = 0;
   std::uint32_t flipped = 0;  ///< Looks present, and was not read since.
   bool pinned = false;
+  bool sealed = false;  ///< Perhaps: damage takes all of it then.
 };
 
 /// Shared by the process that tells the story and those that live it.
