@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -28,7 +29,9 @@ bool Eventually(Condition condition) {
   const auto deadline = Clock::now() + std::chrono::seconds(10);
   while (!condition()) {
     if (Clock::now() > deadline) return false;
-    std::this_thread::yield();
+    // Not a spin: whoever is waited for needs the processor.
+    const timespec moment{.tv_sec = 0, .tv_nsec = 100'000};
+    static_cast<void>(::ppoll(nullptr, 0, &moment, nullptr));
   }
   return true;
 }
