@@ -218,7 +218,8 @@ void LocalObject::Landed(const Loads& loads, const Result<void>& result) {
   {
     const MutexLock lock(mutex_);
     NoteFetch(result, actions);
-    if (!result && result.error().code == Errc::kUnranged && !closed_) {
+    const bool turned = !result && result.error().code == Errc::kUnranged && !closed_;
+    if (turned) {
       TurnToStream(loads, actions);
     } else if (!result) {
       // Wishes fail silently; a reader who comes along asks again.
@@ -236,8 +237,9 @@ void LocalObject::Landed(const Loads& loads, const Result<void>& result) {
       }
       load->waiters.clear();  // The buffer stays: somebody may be copying what had arrived.
     }
-    // Turned to a stream, it goes on.
-    if (!streaming_ || closed_) SettleWhole(result, actions);
+    // Turned to a stream, it goes on, or is over already, before the last of those who had asked
+    // for ranges heard that there are none.
+    if (!streaming_ || closed_) SettleWhole(turned ? Result<void>() : result, actions);
     loaded_condition_.NotifyAll();
   }
   actions.Run();

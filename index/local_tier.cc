@@ -93,6 +93,10 @@ int ProbeWrite(const fs::path& directory) {
   return error_number;
 }
 
+bool IsChunkSize(std::uint64_t bytes) {
+  return std::has_single_bit(bytes) && bytes >= (256u << 10) && bytes <= (16u << 20);
+}
+
 /// What a cache that was good before should live through.
 bool MayPass(int error_number) {
   switch (error_number) {
@@ -117,8 +121,7 @@ LocalTier::LocalTier(fs::path directory, std::uint64_t chunk_size_bytes, DirectW
 
 Result<LocalTier> LocalTier::Open(const fs::path& directory, std::uint64_t chunk_size_bytes,
                                   DirectWrites direct_writes) {
-  if (!std::has_single_bit(chunk_size_bytes) || chunk_size_bytes < (256u << 10) ||
-      chunk_size_bytes > (16u << 20)) {
+  if (!IsChunkSize(chunk_size_bytes)) {
     return Fail(Errc::kInvalid, fmt::format("chunk size {}: must be a power of two from 256KiB to "
                                             "16MiB",
                                             chunk_size_bytes));
@@ -140,7 +143,7 @@ Result<LocalTier> LocalTier::Open(const fs::path& directory, std::uint64_t chunk
                               "{}; use the program that made it, or another directory with --cache",
                               directory.string(), version, kOldestFormat, kFormat));
     }
-    if (fields != 2 || !std::has_single_bit(chunk)) {
+    if (fields != 2 || !IsChunkSize(chunk)) {
       return Fail(Errc::kInvalid,
                   fmt::format("cache directory {}: FORMAT is not one of ours (format {}); choose "
                               "another with --cache",

@@ -73,5 +73,19 @@ TEST_F(FormatTest, AnUnknownOneIsLeftAlone) {
   }
 }
 
+TEST_F(FormatTest, OneThatWasCutIsLeftAlone) {
+  const std::string whole = "modelfs-cache 2\nchunk_size 262144\n";
+  // Cut within the number it names chunks of 2 bytes, for one.
+  for (std::size_t length = 1; length < whole.size() - 1; ++length) {
+    const std::string text = whole.substr(0, length);
+    dir_.Write("cache/FORMAT", text);
+    auto cache = index::Cache::Open(MakeOptions());
+    ASSERT_FALSE(cache) << text;
+    EXPECT_EQ(cache.error().code, Errc::kInvalid);
+    EXPECT_NE(cache.error().what.find("FORMAT"), std::string::npos) << cache.error().what;
+    EXPECT_EQ(Format(), text);
+  }
+}
+
 }  // namespace
 }  // namespace modelfs::test
