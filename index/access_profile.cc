@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
+#include <utility>
 
 namespace modelfs::index {
 namespace {
@@ -139,8 +139,9 @@ std::optional<AccessProfile> ProfileRecorder::Profile(const std::vector<ByteRang
     // Otherwise it goes through parts in slices, as a rank of a tensor-parallel load does.
     if (2 * bytes > ordered.size() * chunk_bytes_) ordered = std::move(wanted);
   }
-  std::stable_sort(ordered.begin(), ordered.end(),
-                   [](const Ordered& a, const Ordered& b) { return a.when < b.when; });
+  std::sort(ordered.begin(), ordered.end(), [](const Ordered& a, const Ordered& b) {
+    return std::pair(a.when, a.range.begin) < std::pair(b.when, b.range.begin);
+  });
   AccessProfile profile{.object_bytes = object_bytes_, .ranges = {}};
   for (const Ordered& next : ordered) {
     if (!profile.ranges.empty() && profile.ranges.back().end == next.range.begin) {

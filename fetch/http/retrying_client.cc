@@ -33,12 +33,6 @@ void RetryingClient::Attempt(const ExecutionPtr& execution) {
 void RetryingClient::OnOutcome(const ExecutionPtr& execution, const Result<HttpResponse>& outcome) {
   HttpOperation& operation = *execution->operation;
   if (operation.TakeProgress()) execution->policy.Progress(options_.timer->Now());
-  bool reached;
-  {
-    MutexLock lock(mutex_);
-    reached = reached_;
-    reached_ = reached_ || outcome;
-  }
   HttpVerdict verdict = operation.Judge(outcome);
   switch (verdict.kind) {
     case HttpVerdict::Kind::kSuccess: execution->policy.Succeeded(); return operation.Finish({});
@@ -53,11 +47,10 @@ void RetryingClient::OnOutcome(const ExecutionPtr& execution, const Result<HttpR
     return operation.Finish({});
   }
   Error error = outcome.error();
-  // A name that once led somewhere and now does not: DNS has a bad moment.
-  const bool again = error.code == Errc::kTransient || (error.code == Errc::kNotFound && reached);
-  // That a host is not found says nothing about what was asked of it.
+  // A name that leads nowhere says nothing about what was asked of the host: DNS may have a bad
+  // moment, also when it is the first thing that the successor of a worker meets.
   if (error.code == Errc::kNotFound) error.code = Errc::kTransient;
-  if (!again) return operation.Finish(std::unexpected(std::move(error)));
+  if (error.code != Errc::kTransient) return operation.Finish(std::unexpected(std::move(error)));
   Retry(execution, RetryKind::kTransient, std::nullopt, std::move(error));
 }
 

@@ -56,7 +56,6 @@ class RetryingClient : public std::enable_shared_from_this<RetryingClient> {
   const Options options_;
   std::stop_source stop_;
   mutable Mutex mutex_;
-  bool reached_ GUARDED_BY(mutex_) = false;  // Some attempt got an answer.
 };
 
 }  // namespace modelfs::fetch

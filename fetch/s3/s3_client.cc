@@ -125,10 +125,6 @@ void S3Client::Send(const ExecutionPtr& execution, Result<std::optional<Credenti
 void S3Client::OnOutcome(const ExecutionPtr& execution, Result<HttpResponse> outcome) {
   S3Operation& operation = *execution->operation;
   if (operation.TakeProgress()) execution->policy.Progress(options_.timer->Now());
-  if (outcome) {
-    MutexLock lock(mutex_);
-    reached_ = true;
-  }
   HttpVerdict verdict = operation.Judge(outcome);
   switch (verdict.kind) {
     case HttpVerdict::Kind::kSuccess: execution->policy.Succeeded(); return operation.Finish({});
@@ -140,13 +136,9 @@ void S3Client::OnOutcome(const ExecutionPtr& execution, Result<HttpResponse> out
   }
   if (outcome) return OnStatus(execution, *outcome);
   Error error = std::move(outcome.error());
-  bool reached;
-  {
-    MutexLock lock(mutex_);
-    reached = reached_;
-  }
-  // A name that once led somewhere and now does not: DNS has a bad moment.
-  if (error.code == Errc::kNotFound && reached) error.code = Errc::kTransient;
+  // A name that leads nowhere says nothing about what was asked of the host: DNS may have a bad
+  // moment, also when it is the first thing that the successor of a worker meets.
+  if (error.code == Errc::kNotFound) error.code = Errc::kTransient;
   if (error.code != Errc::kTransient) return operation.Finish(std::unexpected(std::move(error)));
   Retry(execution, RetryKind::kTransient, std::nullopt, std::move(error));
 }

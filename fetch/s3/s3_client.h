@@ -94,7 +94,6 @@ class S3Client : public std::enable_shared_from_this<S3Client> {
   mutable Mutex mutex_;
   std::string region_ GUARDED_BY(mutex_);
   std::chrono::seconds clock_offset_ GUARDED_BY(mutex_){0};
-  bool reached_ GUARDED_BY(mutex_) = false;  // Some attempt got an answer.
 };
 
 }  // namespace modelfs::fetch

@@ -56,14 +56,27 @@ void Backings::Start() {
     files_ = files;
     for (const auto& [cold, file] : files) open_ids_ += file.backing_id != 0 ? 1 : 0;
   }
+  std::vector<std::shared_ptr<index::CachedObject>> held;
   for (const auto& [cold, file] : files) {
     if (file.backing_id == 0) continue;
     const auto id = tree_->Identity(cold);
     if (!id || !tree_->options().cache->Find(*id)) {
       GiveUp(cold, file.life);  // It went while nobody looked.
-    } else {
-      Watch(cold, file.life, *id);
+      continue;
     }
+    Watch(cold, file.life, *id);
+    if (auto object = tree_->Open(cold)) held.push_back(*std::move(object));
+  }
+  const MutexLock lock(mutex_);
+  held_ = std::move(held);
+  hold_until_ = Clock::now() + kHoldTime;
+}
+
+void Backings::Tick(Clock::time_point now) {
+  std::vector<std::shared_ptr<index::CachedObject>> dropped;  // After the lock.
+  {
+    const MutexLock lock(mutex_);
+    if (now >= hold_until_) dropped.swap(held_);
   }
 }
 
@@ -81,8 +94,12 @@ void Backings::Disable(std::string why) {
 }
 
 void Backings::Close() {
-  const MutexLock lock(mutex_);
-  closed_ = true;
+  std::vector<std::shared_ptr<index::CachedObject>> dropped;  // After the lock.
+  {
+    const MutexLock lock(mutex_);
+    closed_ = true;
+    dropped.swap(held_);
+  }
 }
 
 std::uint64_t Backings::Current(std::uint64_t cold) const {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "fetch/base/error.h"
 #include "fetch/base/mutex.h"
@@ -28,6 +29,8 @@ namespace modelfs::fs {
 /// Threads: any. Lock order: `mutex_`, then the log's.
 class Backings : public std::enable_shared_from_this<Backings> {
  public:
+  using Clock = std::chrono::steady_clock;
+
   /// Smaller objects are not worth the way: they are read in one request.
   static constexpr std::uint64_t kLeastBytes = 1u << 20;
 
@@ -38,6 +41,8 @@ class Backings : public std::enable_shared_from_this<Backings> {
   void Start() EXCLUDES(mutex_);
   /// No passthrough from now on; `why` is for people. Idempotent: the first reason stays.
   void Disable(std::string why) EXCLUDES(mutex_);
+  /// Some time has passed.
+  void Tick(Clock::time_point now) EXCLUDES(mutex_);
   /// The device may go away. What is handed out stays so.
   void Close() EXCLUDES(mutex_);
 
@@ -57,7 +62,6 @@ class Backings : public std::enable_shared_from_this<Backings> {
   PassthroughState state() const EXCLUDES(mutex_);
 
  private:
-  using Clock = std::chrono::steady_clock;
   struct File {
     std::uint32_t life = 0;
     std::int32_t backing_id = 0;  ///< 0: none.
@@ -66,6 +70,9 @@ class Backings : public std::enable_shared_from_this<Backings> {
     int count = 0;
     Clock::time_point at;
   };
+  /// An open that a predecessor has answered is over within so long, however busy the machine is;
+  /// until then its file must stay. Who has it open after that needs us no more.
+  static constexpr std::chrono::seconds kHoldTime{10};
   /// A thread comes back at once, or never.
   static constexpr std::chrono::seconds kRetryTime{10};
 
@@ -81,6 +88,9 @@ class Backings : public std::enable_shared_from_this<Backings> {
   std::string disabled_ GUARDED_BY(mutex_);
   std::uint64_t open_ids_ GUARDED_BY(mutex_) = 0;
   std::unordered_map<std::uint64_t, File> files_ GUARDED_BY(mutex_);  ///< By cold number.
+  std::vector<std::shared_ptr<index::CachedObject>> held_
+      GUARDED_BY(mutex_);  ///< Of a predecessor.
+  Clock::time_point hold_until_ GUARDED_BY(mutex_){};
   std::unordered_map<std::uint64_t, Retry> retries_ GUARDED_BY(mutex_);
 };
 

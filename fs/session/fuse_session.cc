@@ -201,6 +201,7 @@ void FuseSession::Tick() {
     tick_wake_.WaitUntil(tick_mutex_, std::chrono::steady_clock::now() + kTickPeriod);
     lock.Unlock();
     lot_->Expire(std::chrono::steady_clock::now());
+    core_->operations->backings().Tick(std::chrono::steady_clock::now());
     lock.Lock();
   }
 }

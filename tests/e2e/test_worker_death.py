@@ -70,7 +70,7 @@ def test_readers_outlive_killed_workers(modelfs, mount, folder):
     walker = Walker(mount, reference)
     walker.start()
     checker = subprocess.Popen(
-        [programs.READ_CHECKER, "--file", mount / "m" / "weights.bin", "--reference", reference / "weights.bin", "--count", "1000000",
+        [programs.READ_CHECKER, "--file", mount / "m" / "weights.bin", "--reference", reference / "weights.bin", "--count", "20000000",
          "--threads", "8", "--seed", str(seed), "--min", "1", "--max", str(MIB), "--mmap-share", "0.5"],
         env=modelfs.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     last = None
@@ -125,8 +125,9 @@ def test_commands_wait_for_the_successor(modelfs, mount):
 def test_a_killed_reader_of_a_dead_worker_goes_away(mount, folder):
     """While nobody answers, a reader can still be killed once there is a successor."""
     drop_from_page_cache(mount / "m" / "weights.bin")
+    pid = worker_of(mount)
     reader = subprocess.Popen(["cat", mount / "m" / "weights.bin"], stdout=subprocess.DEVNULL)
-    os.kill(worker_of(mount), signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)
     reader.kill()
     assert reader.wait(20) == -signal.SIGKILL
 

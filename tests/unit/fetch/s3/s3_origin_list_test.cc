@@ -291,16 +291,13 @@ TEST_F(S3OriginListTest, CancelsWhatIsInFlightWhenDestroyed) {
   EXPECT_EQ(result->error().code, Errc::kCancelled);
 }
 
-TEST_F(S3OriginListTest, ADnsFailureIsFinalUntilTheHostWasReached) {
+TEST_F(S3OriginListTest, ADnsFailureIsTriedAgain) {
   const FakeReply no_host{.status = 0,
                           .failure = Error{Errc::kNotFound, "host 'h' cannot be resolved"}};
   transport_.Then(no_host);
-  EXPECT_EQ(List().error().code, Errc::kNotFound);
-  transport_.Then(Page(""));
-  EXPECT_TRUE(List());
   transport_.Then(no_host);
   transport_.Then(Page(""));
-  EXPECT_TRUE(List());
+  EXPECT_TRUE(List()) << "it may be the first thing that the successor of a worker meets";
 }
 
 class S3OriginProbeTest : public S3OriginFixture {
