@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 #include <sys/ioctl.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <system_error>
 #include <utility>
@@ -35,10 +36,11 @@ std::string Refusal(int error_number) {
 
 }  // namespace
 
-void Backings::Start() {
+void Backings::Start(Life life) {
   {
     const MutexLock lock(mutex_);
     if (std::exchange(started_, true) || !tree_->options().nodes) return;
+    if (life == Life::kSuccessor) tell_from_ = Clock::now() + kHoldTime;
   }
   std::unordered_map<std::uint64_t, File> files;
   const auto read = tree_->options().nodes->Replay([&](std::string_view bytes) -> Result<void> {
@@ -46,7 +48,11 @@ void Backings::Start() {
     auto record = DecodeNodeRecord(bytes);
     if (!record) return std::unexpected(std::move(record.error()));
     if (const auto* backing = std::get_if<BackingRecord>(&*record)) {
-      files[backing->node] = {.life = backing->life, .backing_id = backing->backing_id};
+      files[backing->node] = {.life = backing->life,
+                              .backing_id = backing->backing_id,
+                              .retries = 0,
+                              .held = nullptr,
+                              .held_until = {}};
     }
     return {};
   });
@@ -56,7 +62,6 @@ void Backings::Start() {
     files_ = files;
     for (const auto& [cold, file] : files) open_ids_ += file.backing_id != 0 ? 1 : 0;
   }
-  std::vector<std::shared_ptr<index::CachedObject>> held;
   for (const auto& [cold, file] : files) {
     if (file.backing_id == 0) continue;
     const auto id = tree_->Identity(cold);
@@ -65,18 +70,38 @@ void Backings::Start() {
       continue;
     }
     Watch(cold, file.life, *id);
-    if (auto object = tree_->Open(cold)) held.push_back(*std::move(object));
+    Hold(cold, kHoldTime);
   }
+}
+
+/// Keeps the file of a hot number where it is.
+void Backings::Hold(std::uint64_t cold, std::chrono::seconds time) {
+  const auto until = Clock::now() + time;
+  {
+    const MutexLock lock(mutex_);
+    File& file = files_[cold];
+    if (file.held) {
+      file.held_until = std::max(file.held_until, until);
+      return;
+    }
+  }
+  auto object = tree_->Open(cold);
+  if (!object) return;
   const MutexLock lock(mutex_);
-  held_ = std::move(held);
-  hold_until_ = Clock::now() + kHoldTime;
+  File& file = files_[cold];
+  if (!file.held && !closed_) file.held = *std::move(object);
+  file.held_until = std::max(file.held_until, until);
 }
 
 void Backings::Tick(Clock::time_point now) {
-  std::vector<std::shared_ptr<index::CachedObject>> dropped;  // After the lock.
+  std::vector<Object> dropped;  // After the lock.
   {
     const MutexLock lock(mutex_);
-    if (now >= hold_until_) dropped.swap(held_);
+    for (auto& [cold, file] : files_) {
+      if (!file.held || now < file.held_until) continue;
+      dropped.push_back(std::move(file.held));
+      file.retries = 0;  // Whoever has not come by now does not.
+    }
   }
 }
 
@@ -94,16 +119,42 @@ void Backings::Disable(std::string why) {
 }
 
 void Backings::Close() {
-  std::vector<std::shared_ptr<index::CachedObject>> dropped;  // After the lock.
+  std::vector<Object> dropped;  // After the lock.
   {
     const MutexLock lock(mutex_);
     closed_ = true;
-    dropped.swap(held_);
+    for (auto& [cold, file] : files_) {
+      if (file.held) dropped.push_back(std::move(file.held));
+    }
+  }
+}
+
+std::uint64_t Backings::Show(std::uint32_t pid, std::uint64_t cold) {
+  {
+    const MutexLock lock(mutex_);
+    if (!retries_.contains(RetryKey(pid, cold))) return CurrentOf(cold);
+  }
+  if (NodeId::IsHot(Current(cold))) Hold(cold, kShownTime);
+  return Current(cold);
+}
+
+void Backings::NoteOpen(std::uint64_t cold) {
+  Object dropped;  // After the lock.
+  {
+    const MutexLock lock(mutex_);
+    // What a predecessor has handed out stays: others may be about to open it.
+    if (Clock::now() < tell_from_) return;
+    const auto found = files_.find(cold);
+    if (found != files_.end() && found->second.retries == 0) dropped.swap(found->second.held);
   }
 }
 
 std::uint64_t Backings::Current(std::uint64_t cold) const {
   const MutexLock lock(mutex_);
+  return CurrentOf(cold);
+}
+
+std::uint64_t Backings::CurrentOf(std::uint64_t cold) const {
   const auto found = files_.find(cold);
   if (found == files_.end() || found->second.backing_id == 0) return cold;
   return NodeId::Hot(cold, found->second.life);
@@ -118,16 +169,25 @@ std::optional<std::int32_t> Backings::Find(std::uint64_t hot) const {
   return found->second.backing_id;
 }
 
-bool Backings::Prepare(std::uint64_t cold, index::CachedObject& object) {
-  if (object.id().size_bytes < kLeastBytes) return false;
+/// Until who was told to look it up again has opened it.
+void Backings::Keep(File& file, const Object& object) {
+  file.held = object;
+  file.held_until = std::max(file.held_until, Clock::now() + kShownTime);
+}
+
+bool Backings::Prepare(std::uint64_t cold, const Object& object) {
+  if (object->id().size_bytes < kLeastBytes) return false;
   {
     const MutexLock lock(mutex_);
-    if (closed_ || !started_ || !disabled_.empty()) return false;
+    if (closed_ || !started_ || !disabled_.empty() || Clock::now() < tell_from_) return false;
     const auto found = files_.find(cold);
-    if (found != files_.end() && found->second.backing_id != 0) return true;
+    if (found != files_.end() && found->second.backing_id != 0) {
+      Keep(found->second, object);
+      return true;
+    }
   }
-  if (!object.IsTrusted()) {
-    object.WantSealed();
+  if (!object->IsTrusted()) {
+    object->WantSealed();
     return false;
   }
   std::uint32_t life = 0;
@@ -136,26 +196,28 @@ bool Backings::Prepare(std::uint64_t cold, index::CachedObject& object) {
     life = (files_[cold].life + 1) % NodeId::kLives;
   }
   // From here on we are told when the file is removed.
-  Watch(cold, life, object.id());
-  auto data = object.OpenSealed();
+  Watch(cold, life, object->id());
+  auto data = object->OpenSealed();
   if (!data) return false;
   std::string refusal;
   {
     const MutexLock lock(mutex_);
     if (closed_) return false;
     File& file = files_[cold];
+    Keep(file, object);
     if (file.backing_id != 0) return true;  // Somebody was quicker.
     if ((file.life + 1) % NodeId::kLives != life) return false;
     FuseBackingMap map{.fd = data->get(), .flags = 0, .padding = 0};
     const int id = ::ioctl(device_, kFuseBackingOpen, &map);
     if (id > 0) {
-      file = {.life = life, .backing_id = id};
+      file.life = life;
+      file.backing_id = id;
       ++open_ids_;
       Log(cold, file);
     } else {
       refusal = Refusal(errno);
       if (refusal.empty()) {
-        spdlog::warn("passthrough.refused object={} error=\"{}\"", object.id().Describe(),
+        spdlog::warn("passthrough.refused object={} error=\"{}\"", object->id().Describe(),
                      std::generic_category().message(errno));
         return false;
       }
@@ -166,7 +228,7 @@ bool Backings::Prepare(std::uint64_t cold, index::CachedObject& object) {
     return false;
   }
   // Removed in between, before there was anything to give up?
-  if (!object.IsTrusted()) GiveUp(cold, life);
+  if (!object->IsTrusted()) GiveUp(cold, life);
   return NodeId::IsHot(Current(cold));
 }
 
@@ -196,6 +258,7 @@ void Backings::NoteRetry(std::uint32_t pid, std::uint64_t cold) {
   Retry& retry = retries_[RetryKey(pid, cold)];
   if (now - retry.at > kRetryTime) retry.count = 0;
   ++retry.count;
+  ++files_[cold].retries;
   retry.at = now;
 }
 
@@ -203,6 +266,7 @@ bool Backings::TakeRetry(std::uint32_t pid, std::uint64_t cold) {
   const MutexLock lock(mutex_);
   const auto found = retries_.find(RetryKey(pid, cold));
   if (found == retries_.end()) return false;
+  if (int& retries = files_[cold].retries; retries > 0) --retries;
   const bool fresh = Clock::now() - found->second.at <= kRetryTime;
   if (--found->second.count <= 0 || !fresh) retries_.erase(found);
   return fresh;

@@ -83,7 +83,8 @@ Result<void> FuseSession::Begin(Fd device) {
   device.Release();  // Closed by fuse_session_destroy from here on.
 
   // Before the first request: it may be of a file that a predecessor has handed to the kernel.
-  core_->operations->backings().Start();
+  core_->operations->backings().Start(options_.saved_init.empty() ? Backings::Life::kFirst
+                                                                  : Backings::Life::kSuccessor);
   auto greeted = Handshake();
   if (!greeted) return greeted;
   for (std::size_t i = 0; i < busy_since_.size(); ++i) {

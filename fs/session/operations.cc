@@ -84,11 +84,15 @@ void Operations::Init(fuse_conn_info* connection) {
 void Operations::Lookup(fuse_req_t request, std::uint64_t parent, const char* name) {
   const std::string_view wanted(name);
   if (wanted.size() > kMaxNameBytes) return Reply(request).Errno(ENAMETOOLONG);
+  const auto pid = static_cast<std::uint32_t>(fuse_req_ctx(request)->pid);
   auto parked = lot_->Park(request);
-  tree_->Lookup(parent, wanted, [this, parked, parent, tree = tree_](Result<Node> node) {
+  tree_->Lookup(parent, wanted, [this, parked, parent, pid, tree = tree_](Result<Node> node) {
     auto reply = parked->Take();
     if (!reply) return;
-    if (node) return reply->Entry(ToEntry(Shown(*std::move(node)), tree->options()));
+    if (node) {
+      if (node->kind == Node::Kind::kFile) node->id = backings_->Show(pid, node->id);
+      return reply->Entry(ToEntry(*node, tree->options()));
+    }
     if (node.error().code != Errc::kNotFound) return reply->Fail(node.error());
     reply->Entry(NegativeEntry(tree->NegativeTtl(parent)));
   });
@@ -133,7 +137,7 @@ void Operations::Open(fuse_req_t request, std::uint64_t number, fuse_file_info i
   opening->number = number;
   opening->object = *std::move(object);
   opening->info = info;
-  if (!signatures_) return OpenAdmitted(std::move(opening));
+  if (!signatures_) return OpenAdmitted(opening);
   signatures_->Admit(id, opening->object, [this, opening](Result<void> admitted) {
     if (admitted) return OpenAdmitted(opening);
     files_.Release(opening->cold());  // Nobody has it open.
@@ -141,7 +145,7 @@ void Operations::Open(fuse_req_t request, std::uint64_t number, fuse_file_info i
   });
 }
 
-void Operations::OpenAdmitted(std::shared_ptr<Opening> opening) {
+void Operations::OpenAdmitted(const std::shared_ptr<Opening>& opening) {
   index::CachedObject& object = *opening->object;
   if (object.id().size_bytes < Backings::kLeastBytes) return FinishOpen(*opening);
   const auto known = tree_->options().cache->Find(object.id());
@@ -159,11 +163,11 @@ void Operations::FinishOpen(Opening& opening) {
     backings_->TakeRetry(opening.pid, id);
     if (const auto backing = backings_->Find(opening.number)) {
       if (!reply->OpenPassthrough(*backing)) files_.Release(id);
-      return;
+      return backings_->NoteOpen(id);
     }
     again = true;  // Its file is no more.
   } else {
-    again = !backings_->TakeRetry(opening.pid, id) && backings_->Prepare(id, *opening.object);
+    again = !backings_->TakeRetry(opening.pid, id) && backings_->Prepare(id, opening.object);
   }
   if (again) {
     // The kernel looks the name up again, and gets the number that the file has now.

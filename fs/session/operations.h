@@ -58,7 +58,7 @@ class Operations {
  private:
   using Object = std::shared_ptr<index::CachedObject>;
   struct Opening;
-  void OpenAdmitted(std::shared_ptr<Opening> opening);
+  void OpenAdmitted(const std::shared_ptr<Opening>& opening);
   void FinishOpen(Opening& opening);
   Node Shown(Node node) const;
   void OpenReport(fuse_req_t request, std::uint64_t id, fuse_file_info info);
