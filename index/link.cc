@@ -32,7 +32,8 @@ void Blend(double& mean, double sample) {
 
 void Link::Advance(Clock::time_point now) {
   const std::int64_t tick = (now - start_) / kTick;
-  if (tick - tick_ > static_cast<std::int64_t>(kTicks)) tick_ = tick - kTicks;
+  constexpr auto kAll = static_cast<std::int64_t>(kTicks);
+  if (tick - tick_ > kAll) tick_ = tick - kAll;
   while (tick_ < tick) arrived_[static_cast<std::size_t>(++tick_) % kTicks] = 0;
   if (now - epoch_ < kEpoch) return;
   epoch_ = now;
