@@ -314,8 +314,9 @@ Result<std::shared_ptr<index::CachedObject>> OriginTree::Open(std::uint64_t file
   auto place = FileAt(file);
   if (!place) return std::unexpected(std::move(place.error()));
   auto object = options_.cache->Get(IdentityOf(*place), place->directory->origin());
+  const NodeId node = NodeId::Unpack(file);
   const bool small = place->item.size_bytes <= ScanAhead::kSmallBytes;
-  if (small && scans_.NoteOpen(place->directory->serial(), Clock::now())) {
+  if (small && scans_.NoteOpen(node.manifest, node.index, Clock::now())) {
     FetchNeighbours(*place->directory);
   }
   return object;

@@ -24,7 +24,7 @@ void OriginTree::FetchNeighbours(const Directory& directory) {
 void OriginTree::ListNeighbours(std::uint64_t id) {
   const NodeId node = NodeId::Unpack(id);
   const auto parent = node.manifest == 0 ? nullptr : BySerial(node.manifest);
-  if (!parent || !scans_.NoteFolder(parent->serial(), Clock::now())) return;
+  if (!parent || !scans_.NoteFolder(parent->serial(), node.index, Clock::now())) return;
   std::size_t folders = 0;
   for (const auto& [index, item] : parent->Slice(0, ScanAhead::kMostFiles)) {
     if (item.kind != fetch::Entry::Kind::kDirectory || index == node.index) continue;

@@ -11,20 +11,20 @@ bool ScanAhead::SayFiles(Seen& seen, Clock::time_point now) {
   return true;
 }
 
-bool ScanAhead::NoteOpen(std::uint32_t serial, Clock::time_point now) {
+bool ScanAhead::NoteOpen(std::uint32_t serial, std::uint32_t index, Clock::time_point now) {
   const MutexLock lock(mutex_);
   Seen& seen = seen_[serial];
   if (seen.files_said) return false;
-  seen.opens = static_cast<std::uint8_t>(seen.opens + 1);
-  return (seen.opens >= 2 || Habit(now)) && SayFiles(seen, now);
+  if (!seen.file) seen.file = index;
+  return (*seen.file != index || Habit(now)) && SayFiles(seen, now);
 }
 
-bool ScanAhead::NoteFolder(std::uint32_t serial, Clock::time_point now) {
+bool ScanAhead::NoteFolder(std::uint32_t serial, std::uint32_t index, Clock::time_point now) {
   const MutexLock lock(mutex_);
   Seen& seen = seen_[serial];
   if (seen.folders_said) return false;
-  seen.folders = static_cast<std::uint8_t>(seen.folders + 1);
-  seen.folders_said = seen.folders >= 2 || Habit(now);
+  if (!seen.folder) seen.folder = index;
+  seen.folders_said = *seen.folder != index || Habit(now);
   return seen.folders_said;
 }
 

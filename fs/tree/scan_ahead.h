@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <unordered_map>
 
 #include "fetch/base/mutex.h"
@@ -27,10 +28,11 @@ class ScanAhead {
   static constexpr std::size_t kMostFiles = 2'000;
   static constexpr std::size_t kMostFolders = 256;
 
-  /// A small file of directory `serial` was opened. True: its neighbours will be.
-  bool NoteOpen(std::uint32_t serial, Clock::time_point now) EXCLUDES(mutex_);
-  /// A folder of directory `serial` was looked into. True: its neighbours will be.
-  bool NoteFolder(std::uint32_t serial, Clock::time_point now) EXCLUDES(mutex_);
+  /// Small file `index` of directory `serial` was opened. True: its neighbours will be.
+  bool NoteOpen(std::uint32_t serial, std::uint32_t index, Clock::time_point now) EXCLUDES(mutex_);
+  /// Folder `index` of directory `serial` was looked into. True: its neighbours will be.
+  bool NoteFolder(std::uint32_t serial, std::uint32_t index, Clock::time_point now)
+      EXCLUDES(mutex_);
   /// Directory `serial` was looked into. True: its files will be opened, by all experience.
   bool NoteListed(std::uint32_t serial, Clock::time_point now) EXCLUDES(mutex_);
 
@@ -38,8 +40,8 @@ class ScanAhead {
   static constexpr int kScans = 3;  ///< So many, each this soon after the last one, are a habit.
   static constexpr std::chrono::seconds kSoon{10};
   struct Seen {
-    std::uint8_t opens = 0;
-    std::uint8_t folders = 0;
+    std::optional<std::uint32_t> file;    ///< The first one.
+    std::optional<std::uint32_t> folder;  ///< The first one.
     bool files_said = false;
     bool folders_said = false;
   };
