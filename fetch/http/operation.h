@@ -56,6 +56,14 @@ class OperationOf : public HttpOperation {
 /// Gives `request` no more time than the policy's deadline leaves, if it has one.
 void LimitToDeadline(HttpRequest& request, const RetryPolicy& policy, Timer::Clock::time_point now);
 
+/// The error of an attempt that got no answer, for the operation that it belongs to. That a name
+/// leads nowhere says nothing about what was asked of the host: DNS may have a bad moment, also
+/// when it is the first thing that the successor of a worker meets.
+inline Error WithoutAnswer(Error error) {
+  if (error.code == Errc::kNotFound) error.code = Errc::kTransient;
+  return error;
+}
+
 /// A failed attempt that may be repeated.
 struct FailedAttempt {
   RetryKind kind = RetryKind::kTransient;

@@ -46,10 +46,7 @@ void RetryingClient::OnOutcome(const ExecutionPtr& execution, const Result<HttpR
     execution->policy.Succeeded();
     return operation.Finish({});
   }
-  Error error = outcome.error();
-  // A name that leads nowhere says nothing about what was asked of the host: DNS may have a bad
-  // moment, also when it is the first thing that the successor of a worker meets.
-  if (error.code == Errc::kNotFound) error.code = Errc::kTransient;
+  Error error = WithoutAnswer(outcome.error());
   if (error.code != Errc::kTransient) return operation.Finish(std::unexpected(std::move(error)));
   Retry(execution, RetryKind::kTransient, std::nullopt, std::move(error));
 }

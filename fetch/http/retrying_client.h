@@ -6,7 +6,6 @@
 #include <stop_token>
 #include <string>
 
-#include "fetch/base/mutex.h"
 #include "fetch/base/timer.h"
 #include "fetch/http/operation.h"
 #include "fetch/http/retry.h"
@@ -23,7 +22,6 @@ using RequestOperation = OperationOf<HttpRequest>;
 /// Threads: Run and Stop from any; operations go on on the transport's and the timer's threads.
 /// Lifetime: shared by its owner and the operations in flight. Transport, timer and random are
 /// borrowed and outlive them all.
-/// Lock order: `mutex_` is a leaf.
 class RetryingClient : public std::enable_shared_from_this<RetryingClient> {
  public:
   struct Options {
@@ -48,14 +46,12 @@ class RetryingClient : public std::enable_shared_from_this<RetryingClient> {
   using ExecutionPtr = std::shared_ptr<Execution>;
 
   void Attempt(const ExecutionPtr& execution);
-  void OnOutcome(const ExecutionPtr& execution, const Result<HttpResponse>& outcome)
-      EXCLUDES(mutex_);
+  void OnOutcome(const ExecutionPtr& execution, const Result<HttpResponse>& outcome);
   void Retry(const ExecutionPtr& execution, RetryKind kind,
              std::optional<std::chrono::milliseconds> server_asks, Error error);
 
   const Options options_;
   std::stop_source stop_;
-  mutable Mutex mutex_;
 };
 
 }  // namespace modelfs::fetch

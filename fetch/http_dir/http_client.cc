@@ -100,10 +100,7 @@ void HttpClient::OnOutcome(const ExecutionPtr& execution, Result<HttpResponse> o
     case HttpVerdict::Kind::kDefault: break;
   }
   if (outcome) return OnStatus(execution, *outcome);
-  Error error = std::move(outcome.error());
-  // A name that leads nowhere says nothing about what was asked of the host: DNS may have a bad
-  // moment, also when it is the first thing that the successor of a worker meets.
-  if (error.code == Errc::kNotFound) error.code = Errc::kTransient;
+  Error error = WithoutAnswer(std::move(outcome.error()));
   if (error.code != Errc::kTransient) return operation.Finish(std::unexpected(std::move(error)));
   Retry(execution, RetryKind::kTransient, std::nullopt, std::move(error));
 }
