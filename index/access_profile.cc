@@ -93,15 +93,6 @@ void ProfileRecorder::Note(ByteRange read) {
   }
 }
 
-/// When the first of its chunks was touched; 0: none was.
-std::uint32_t ProfileRecorder::FirstTouch(ByteRange range) const {
-  std::uint32_t first = 0;
-  for (std::uint64_t c = range.begin / chunk_bytes_; c <= (range.end - 1) / chunk_bytes_; ++c) {
-    if (first_[c] != 0 && (first == 0 || first_[c] < first)) first = first_[c];
-  }
-  return first;
-}
-
 std::vector<ProfileRecorder::Ordered> ProfileRecorder::ByParts(
     const std::vector<ByteRange>& parts) const {
   std::vector<Ordered> ordered;
@@ -113,8 +104,7 @@ std::vector<ProfileRecorder::Ordered> ProfileRecorder::ByParts(
       touched += Touched(b) ? 1 : 0;
     }
     // When it was wanted shows at its middle: its ends share chunks and blocks with others.
-    const std::uint64_t middle = part.begin + part.size() / 2;
-    const std::uint32_t when = FirstTouch({middle, middle + 1});
+    const std::uint32_t when = first_[(part.begin + part.size() / 2) / chunk_bytes_];
     if (2 * touched > blocks && when != 0) ordered.push_back({when, part});
   }
   return ordered;

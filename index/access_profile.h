@@ -53,7 +53,6 @@ class ProfileRecorder {
     ByteRange range;
   };
   bool Touched(std::uint64_t block) const { return (blocks_[block / 64] >> block % 64 & 1) != 0; }
-  std::uint32_t FirstTouch(ByteRange range) const;
   std::vector<Ordered> ByParts(const std::vector<ByteRange>& parts) const;
   std::vector<Ordered> ByChunks() const;
 

@@ -65,7 +65,6 @@ struct Counters {
   std::atomic<std::uint64_t> evicted_objects{0};
   std::atomic<std::uint64_t> evicted_bytes{0};
   std::atomic<std::uint64_t> reads_through{0};
-  std::atomic<std::uint64_t> profiles_followed{0};
   std::atomic<std::uint64_t> direct_in_flight{0};  ///< O_DIRECT writes of chunks under way.
 };
 

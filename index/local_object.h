@@ -192,6 +192,8 @@ class LocalObject final : public CachedObject,
   std::shared_ptr<Flight> MakeFlight(std::uint64_t first, std::uint64_t end,
                                      Flight::Purpose purpose) REQUIRES(mutex_);
   void AddWish(Priority priority, Wish wish) REQUIRES(mutex_);
+  void WishForAll(std::uint64_t owner, Actions& actions) REQUIRES(mutex_);
+  void WakeLoader(Priority priority, Actions& actions) REQUIRES(mutex_);
   Wish* NextWish(Priority priority, std::uint64_t most, std::uint64_t& first, std::uint64_t& end)
       REQUIRES(mutex_);
   bool NextRun(Wish& wish, std::uint64_t most, std::uint64_t& first, std::uint64_t& end) const

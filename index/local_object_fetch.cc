@@ -47,8 +47,7 @@ void LocalObject::FetchAll(Priority priority, Done<void> done) {
       if (chunks_.whole()) CheckSums(actions);
       SettleWhole({}, actions);
     }
-    actions.Add(
-        [self = shared_from_this(), priority] { self->core_->loader.Wake(self, priority); });
+    WakeLoader(priority, actions);
   }
   actions.Run();
 }
@@ -64,6 +63,16 @@ void LocalObject::AddWish(Priority priority, Wish wish) {
     if (wish.owner == 0 && w.owner == 0 && w.next <= wish.next && wish.end <= w.end) return;
   }
   wishes.push_back(wish);
+}
+
+/// All that is absent, when nothing more urgent is to be done.
+void LocalObject::WishForAll(std::uint64_t owner, Actions& actions) {
+  AddWish(Priority::kPlan, {.owner = owner, .next = 0, .end = chunks_.count()});
+  WakeLoader(Priority::kPlan, actions);
+}
+
+void LocalObject::WakeLoader(Priority priority, Actions& actions) {
+  actions.Add([self = shared_from_this(), priority] { self->core_->loader.Wake(self, priority); });
 }
 
 /// Finds the next absent chunks of a wish; false when there are none left.
@@ -253,8 +262,7 @@ void LocalObject::SettleWhole(const Result<void>& last, Actions& actions) {
     const bool wished = std::any_of(wishes_.begin(), wishes_.end(),
                                     [](const auto& wishes) { return !wishes.empty(); });
     if (loads_.empty() && checks_.empty() && !wished && !streaming_ && !closed_) {
-      AddWish(Priority::kPlan, {.owner = 0, .next = 0, .end = chunks_.count()});
-      actions.Add([self = shared_from_this()] { self->core_->loader.Wake(self, Priority::kPlan); });
+      WishForAll(0, actions);
     }
     return;
   }

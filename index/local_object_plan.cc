@@ -39,7 +39,7 @@ void LocalObject::NoteRead(ByteRange read, Actions& actions) {
     AddWish(Priority::kNear, {.owner = advice.window->cursor,
                               .next = chunks_.IndexOf(range.begin),
                               .end = chunks_.IndexOf(range.end - 1) + 1});
-    actions.Add([self = shared_from_this()] { self->core_->loader.Wake(self, Priority::kNear); });
+    WakeLoader(Priority::kNear, actions);
   }
   if (advice.whole) WishWhole(actions);
 }
@@ -48,8 +48,7 @@ void LocalObject::NoteRead(ByteRange read, Actions& actions) {
 void LocalObject::WishWhole(Actions& actions) {
   // What cannot be kept would be fetched for nothing.
   if (!core_->space->MayHold(id_.size_bytes)) return;
-  AddWish(Priority::kPlan, {.owner = kPlanOwner, .next = 0, .end = chunks_.count()});
-  actions.Add([self = shared_from_this()] { self->core_->loader.Wake(self, Priority::kPlan); });
+  WishForAll(kPlanOwner, actions);
 }
 
 /// The first read of an object of which nothing was here, or the first one of another reader while
@@ -72,8 +71,7 @@ void LocalObject::StartPlan(Actions& actions) {
               planned_.begin() + static_cast<std::ptrdiff_t>(wish.end), true);
     plan_.push_back(wish);
   }
-  core_->counters.profiles_followed.fetch_add(1, std::memory_order_relaxed);
-  actions.Add([self = shared_from_this()] { self->core_->loader.Wake(self, Priority::kPlan); });
+  WakeLoader(Priority::kPlan, actions);
 }
 
 /// Whether a plan says what comes after this read. One that is wrong too often is given up.

@@ -54,16 +54,14 @@ void LocalObject::MaybeSeal(Actions& actions) {
 void LocalObject::SealFiles() {
   std::uint64_t epoch = 0;
   bool proven = false;
+  bool whole = false;
   {
     const MutexLock lock(mutex_);
     epoch = losses_;
     proven = proven_;
-    if (!files_ || !chunks_.whole()) {
-      sealing_ = false;
-      loaded_condition_.NotifyAll();
-      return;
-    }
+    whole = files_ && chunks_.whole();
   }
+  if (!whole) return Sealed(false);
   // What was compared with the origin's sums was summed on its way to the disk, in this life.
   std::vector<std::byte> buffer;
   for (std::uint64_t chunk = 0; !proven && chunk < chunks_.count(); ++chunk) {
@@ -78,14 +76,11 @@ void LocalObject::SealFiles() {
   AwaitQuiet(kQuietTime);
   {
     const MutexLock lock(mutex_);
-    const bool changes = losses_ != epoch || !chunks_.whole() || !loads_.empty();
-    if (changes || !checks_.empty() || broken_ || closed_) {
-      sealing_ = false;
-      loaded_condition_.NotifyAll();
-      return;
-    }
-    sealed_ = true;  // From here on nobody writes to it.
+    whole = losses_ == epoch && chunks_.whole() && loads_.empty() && checks_.empty();
+    whole = whole && !broken_ && !closed_;
+    if (whole) sealed_ = true;  // From here on nobody writes to it.
   }
+  if (!whole) return Sealed(false);
   core_->faults->Hit("seal.write");
   auto written = core_->tier.WriteSeal(digest_, files_->data.get());
   if (!written) core_->problems.Note("cache.seal_failed", written.error());

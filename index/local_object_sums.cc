@@ -167,8 +167,7 @@ void LocalObject::Compared(const OriginSums::Outcome& outcome, std::uint64_t epo
     if (corrupt_) {
       SettleWhole(std::unexpected(*corrupt_), actions);
     } else if (outcome.verdict == Verdict::kDifferent && !closed_) {
-      AddWish(Priority::kPlan, {.owner = 0, .next = 0, .end = chunks_.count()});
-      actions.Add([self = shared_from_this()] { self->core_->loader.Wake(self, Priority::kPlan); });
+      WishForAll(0, actions);
     }
     if (closed_ || sums_state_ == SumsState::kCompared) SettleWhole({}, actions);
     if (sums_state_ == SumsState::kCompared) MaybeSeal(actions);

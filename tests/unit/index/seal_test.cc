@@ -44,6 +44,16 @@ class SealTest : public CacheFixture {
     ASSERT_EQ(::pwrite(fd.get(), &byte, 1, static_cast<off_t>(at)), 1);
   }
 
+  /// In the next life, without asking the origin.
+  void ExpectTrustedAfterALook() {
+    OpenCache();
+    const auto requests = origin_->requests().size();
+    auto object = Get("a");
+    object->WantSealed();
+    EXPECT_TRUE(Eventually([&] { return object->IsTrusted(); }));
+    EXPECT_EQ(origin_->requests().size(), requests);
+  }
+
   std::vector<std::byte> bytes_;
   fetch::ObjectId id_;
 };
@@ -152,12 +162,7 @@ TEST_F(SealTest, TouchedFileIsTrustedAgainAfterALook) {
   Sealed();
   cache_.reset();
   ASSERT_EQ(::chmod(data().c_str(), 0640), 0);  // Another ctime.
-  OpenCache();
-  const auto requests = origin_->requests().size();
-  auto object = Get("a");
-  object->WantSealed();
-  EXPECT_TRUE(Eventually([&] { return object->IsTrusted(); }));
-  EXPECT_EQ(origin_->requests().size(), requests);
+  ExpectTrustedAfterALook();
 }
 
 TEST_F(SealTest, CopiedCacheIsVerifiedNotFetched) {
@@ -165,12 +170,7 @@ TEST_F(SealTest, CopiedCacheIsVerifiedNotFetched) {
   cache_.reset();
   std::filesystem::rename(data(), PathOf(id_) / "old");
   std::filesystem::copy_file(PathOf(id_) / "old", data());  // Another inode.
-  OpenCache();
-  const auto requests = origin_->requests().size();
-  auto object = Get("a");
-  object->WantSealed();
-  EXPECT_TRUE(Eventually([&] { return object->IsTrusted(); }));
-  EXPECT_EQ(origin_->requests().size(), requests);
+  ExpectTrustedAfterALook();
 }
 
 }  // namespace
