@@ -48,11 +48,9 @@ void Backings::Start(Life life) {
     auto record = DecodeNodeRecord(bytes);
     if (!record) return std::unexpected(std::move(record.error()));
     if (const auto* backing = std::get_if<BackingRecord>(&*record)) {
-      files[backing->node] = {.life = backing->life,
-                              .backing_id = backing->backing_id,
-                              .retries = 0,
-                              .held = nullptr,
-                              .held_until = {}};
+      File& file = files[backing->node];
+      file.life = backing->life;
+      file.backing_id = backing->backing_id;
     }
     return {};
   });

@@ -22,15 +22,15 @@ std::unexpected<Error> NoSuchNode(std::uint64_t id) {
   return Fail(Errc::kNotFound, fmt::format("node {}: never given out", id));
 }
 
-}  // namespace
-
-fetch::Entry OriginTree::AtOrigin(const Directory::Item& item) {
+fetch::Entry AtOrigin(const Directory::Item& item) {
   return {.name = item.RawName(),
           .kind = item.kind,
           .size_bytes = item.size_bytes,
           .modified = item.modified,
           .tag = item.tag};
 }
+
+}  // namespace
 
 OriginTree::OriginTree(Options options)
     : options_(std::move(options)),
@@ -297,7 +297,7 @@ Result<OriginTree::Place> OriginTree::FileAt(std::uint64_t id) {
 Result<fetch::ObjectId> OriginTree::Identity(std::uint64_t file) {
   auto place = FileAt(file);
   if (!place) return std::unexpected(std::move(place.error()));
-  return IdentityOf(*place);
+  return IdentityOf(*place->directory, place->item);
 }
 
 Result<std::shared_ptr<fetch::Origin>> OriginTree::OriginOf(std::uint64_t file) {
@@ -306,14 +306,15 @@ Result<std::shared_ptr<fetch::Origin>> OriginTree::OriginOf(std::uint64_t file) 
   return place->directory->origin();
 }
 
-fetch::ObjectId OriginTree::IdentityOf(const Place& place) {
-  return place.directory->origin()->Pin(place.directory->path(), AtOrigin(place.item));
+fetch::ObjectId OriginTree::IdentityOf(const Directory& directory, const Directory::Item& item) {
+  return directory.origin()->Pin(directory.path(), AtOrigin(item));
 }
 
 Result<std::shared_ptr<index::CachedObject>> OriginTree::Open(std::uint64_t file) {
   auto place = FileAt(file);
   if (!place) return std::unexpected(std::move(place.error()));
-  auto object = options_.cache->Get(IdentityOf(*place), place->directory->origin());
+  auto object =
+      options_.cache->Get(IdentityOf(*place->directory, place->item), place->directory->origin());
   const NodeId node = NodeId::Unpack(file);
   const bool small = place->item.size_bytes <= ScanAhead::kSmallBytes;
   if (small && scans_.NoteOpen(node.manifest, node.index, Clock::now())) {
@@ -365,7 +366,7 @@ std::optional<std::vector<fetch::ObjectId>> OriginTree::ListedFiles(std::string_
     listed = listed || directory->Listed();
     for (const auto& [index, item] : directory->Slice(0, std::numeric_limits<std::size_t>::max())) {
       if (item.kind != fetch::Entry::Kind::kFile) continue;
-      files.push_back(source->origin->Pin(directory->path(), AtOrigin(item)));
+      files.push_back(IdentityOf(*directory, item));
     }
   }
   if (!listed) return std::nullopt;

@@ -69,12 +69,11 @@ class OriginTree final : public Tree, public std::enable_shared_from_this<Origin
   std::vector<DirectoryEntry> ReadRoot(std::uint64_t from, std::size_t limit) const
       EXCLUDES(mutex_);
   Result<Place> FileAt(std::uint64_t id);
-  static fetch::Entry AtOrigin(const Directory::Item& item);
   // origin_tree_scan.cc
   void NoteLook(std::uint64_t id, const Directory& directory);
   void FetchNeighbours(const Directory& directory);
   void ListNeighbours(std::uint64_t id);
-  static fetch::ObjectId IdentityOf(const Place& place);
+  static fetch::ObjectId IdentityOf(const Directory& directory, const Directory::Item& item);
   void Ensure(const std::shared_ptr<Directory>& directory, Done<void> done);
   static Node NodeOf(std::uint32_t serial, std::uint32_t index, const Directory::Item& item,
                      std::chrono::milliseconds valid_for);

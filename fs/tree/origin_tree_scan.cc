@@ -14,7 +14,7 @@ void OriginTree::FetchNeighbours(const Directory& directory) {
     if (item.size_bytes > ScanAhead::kSmallBytes) continue;
     bytes += item.size_bytes;
     if (bytes > ScanAhead::kMostBytes) return;
-    const fetch::ObjectId id = directory.origin()->Pin(directory.path(), AtOrigin(item));
+    const fetch::ObjectId id = IdentityOf(directory, item);
     if (const auto known = options_.cache->Find(id); known && known->whole) continue;
     options_.cache->Get(id, directory.origin())->Want({0, item.size_bytes}, index::Priority::kPlan);
   }
