@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -12,6 +13,8 @@ from harness import programs
 from harness.waiting import wait_for
 
 READERS = 8
+NEW_SIZE = (1 << 20) + 1000  # large enough for the kernel to be given it, so that there is always something to seal
+KEPT = 20  # of the new folders
 
 
 class Load:
@@ -80,12 +83,13 @@ class Newcomers(threading.Thread):
             self.problem = repr(error)
 
     def _one(self):
-        name, content = f"d{self.rounds}", os.urandom(1000)
+        name, content = f"d{self.rounds}", os.urandom(NEW_SIZE)
         (self.origin / name).mkdir(parents=True)
         (self.origin / name / "new.bin").write_bytes(content)
         wait_for(lambda: os.path.isdir(self.mounted / name), f"{name} appears", 20)
         assert os.listdir(self.mounted / name) == ["new.bin"]
         assert (self.mounted / name / "new.bin").read_bytes() == content
+        shutil.rmtree(self.origin / f"d{self.rounds - KEPT}", ignore_errors=True)
 
 
 def summary(stalls):
