@@ -4,13 +4,14 @@
 #   tests/run.sh             what the tests need, a Release build in build/, unit + contract + e2e
 #   tests/run.sh PART...     only these parts, whole:
 #     unit contract e2e      in build/
-#     asan tsan              unit, contract and e2e under ASan+UBSan or TSan, in build-asan/, build-tsan/
+#     asan tsan              unit, contract, e2e and fault under ASan+UBSan or TSan, in build-asan/, build-tsan/
 #     tidy                   clang 19: thread-safety analysis and clang-tidy; compiles nothing
 #     lint                   format, shell scripts, layering, file sizes, house rules
 #     bench                  the benchmarks: a bar that is not met is a failure; tables, build/bench.{json,md,svg}
 #     fuzz                   the fuzz targets with clang 19, 60 s each, in build-fuzz/
-#     fault                  the batteries of tests/fault, on build/
-#     soak                   not there yet
+#     fault                  the batteries of tests/fault, on build/; MODELFS_BATTERY=whole: all of each, hours
+#     soak                   the batteries of fault and fuzz again and again, with other seeds each time,
+#                            until something fails, or for MODELFS_SOAK_MINUTES
 #
 # Every run ends with `N passed, N failed, N skipped` and fails when something failed.
 # MODELFS_JOBS sets the number of jobs (default: all cores).
@@ -51,7 +52,7 @@ run_gtests() {
     [ -x "$program" ] || { say "$program was not built"; count 0 1 0; continue; }
     say "running $program"
     code=0
-    timeout 600 "$@" "$program" --gtest_brief=1 >"$scratch/gtest.log" 2>&1 || code=$?
+    timeout "${gtest_seconds:-600}" "$@" "$program" --gtest_brief=1 >"$scratch/gtest.log" 2>&1 || code=$?
     # What the program logged is of interest only where it failed.
     [ "$code" = 0 ] || grep -vE '^\[ +PASSED' "$scratch/gtest.log" || true
     summary=$(grep -E '^\[ +(PASSED|FAILED|SKIPPED) +\] [0-9]+ test' "$scratch/gtest.log" || true)
@@ -94,9 +95,22 @@ part_release() {
 part_unit() { deploy/deps.sh test && part_release && run_gtests build 'unit-*'; }
 part_contract() { deploy/deps.sh test && part_release && run_gtests build contract; }
 part_e2e() { deploy/deps.sh test && part_release && run_pytest build e2e; }
-part_fault() { deploy/deps.sh test && part_release && run_gtests build 'fault-*' && run_pytest build fault; }
 
-# Unit, contract and e2e in a tree of their own. $1: its name, $2: sanitizers. e2e reads fewer
+# The batteries on the tree $1, with the wrapper that follows.
+run_fault() {
+  local tree=$1
+  shift
+  if [ "${MODELFS_BATTERY:-}" = whole ]; then
+    local -x MODELFS_DISK_CASES=0 MODELFS_BIT_FLIPS=2000 MODELFS_POWER_LOSSES=300 MODELFS_INDEX_SEQUENCES=20000
+    local gtest_seconds=21600
+  fi
+  run_gtests "$tree" 'fault-*' "$@"
+  run_pytest "$tree" fault "$@"
+}
+
+part_fault() { deploy/deps.sh test && part_release && run_fault build; }
+
+# Unit, contract, e2e and fault in a tree of their own. $1: its name, $2: sanitizers. e2e reads fewer
 # random positions there: instrumented code is several times slower.
 sanitized() {
   local reads=${MODELFS_READS:-20000} big=${MODELFS_BIG_SIZE:-$((512 << 20))}
@@ -106,8 +120,10 @@ sanitized() {
   # Fixed addresses: the shadow memory of g++ 12's sanitizers collides with much randomisation.
   run_gtests "build-$1" 'unit-*' setarch -R
   run_gtests "build-$1" contract setarch -R
-  [ "${MODELFS_E2E_SLICE:-}" != none ] || { say "e2e is left out"; return; }
-  run_pytest "build-$1" e2e setarch -R env MODELFS_READS="$reads" MODELFS_BIG_SIZE="$big" MODELFS_SANITIZER="$1"
+  [ "${MODELFS_E2E_SLICE:-}" != none ] || { say "e2e and fault are left out"; return; }
+  local -x MODELFS_READS="$reads" MODELFS_BIG_SIZE="$big" MODELFS_SANITIZER="$1"
+  run_pytest "build-$1" e2e setarch -R
+  run_fault "build-$1" setarch -R
 }
 
 part_asan() {
@@ -172,18 +188,28 @@ part_fuzz() {
   count "$(number_before passed "$(tail -n 1 "$scratch/fuzz.log")")" "$(number_before failed "$(tail -n 1 "$scratch/fuzz.log")")" 0
 }
 
-not_there() { echo "tests/run.sh: the part '$1' is not there yet" >&2; exit 2; }
+# The failure's own output names the seed; so does the line of its round.
+part_soak() {
+  local round=0 end=$((SECONDS + ${MODELFS_SOAK_MINUTES:-525600} * 60))
+  local -x MODELFS_SEED MODELFS_FAULT_SEEDS
+  deploy/deps.sh test && part_release || return
+  while [ "$failed" = 0 ] && [ "$SECONDS" -lt "$end" ]; do
+    round=$((round + 1)) MODELFS_SEED=$((RANDOM << 15 | RANDOM)) MODELFS_FAULT_SEEDS=$((RANDOM))
+    say "soak: round $round, MODELFS_SEED=$MODELFS_SEED MODELFS_FAULT_SEEDS=$MODELFS_FAULT_SEEDS"
+    run_fault build
+    part_fuzz || return
+  done
+}
 
 parts=("$@")
 [ $# -gt 0 ] || parts=(unit contract e2e)
 for part in "${parts[@]}"; do
   case $part in
-    unit | contract | e2e | asan | tsan | tidy | lint | bench | fuzz | fault)
+    unit | contract | e2e | asan | tsan | tidy | lint | bench | fuzz | fault | soak)
       say "part $part"
       # In this shell, so that counts add up; a failure of any step ends it and counts as one.
       if ! "part_$part"; then count 0 1 0; say "part $part: could not be run"; fi
       ;;
-    soak) not_there "$part" ;;
     *) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0" >&2; exit 2 ;;
   esac
 done
