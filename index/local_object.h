@@ -211,6 +211,7 @@ class LocalObject final : public CachedObject,
 
   // local_object_store.cc
   void Store(std::shared_ptr<ChunkLoad> load) EXCLUDES(mutex_);
+  bool IsBadSpot(std::uint64_t chunk) const EXCLUDES(mutex_);
   void StoreInRoom(std::shared_ptr<ChunkLoad> load) EXCLUDES(mutex_);
   void PrepareFiles() EXCLUDES(mutex_);
   void FilesReady(const Result<void>& made) EXCLUDES(mutex_);

@@ -310,17 +310,8 @@ void LocalObject::Quarantined(std::uint64_t chunk, const Result<void>& erased) {
     Lost();
     core_->db->DropChunk(digest_, chunk);
     loaded_condition_.NotifyAll();
-    if (suspects_[chunk] < 2) {
-      Route(waiting, actions);
-      SettleWhole({}, actions);
-    } else {
-      actions.Add([self = shared_from_this(), chunk, waiting = std::move(waiting)] {
-        const Error error{Errc::kCorrupt,
-                          fmt::format("read {} chunk {}: wrong on disk again after a refetch",
-                                      self->id_.Describe(), chunk)};
-        for (const ReadPiece& piece : waiting) piece.op->Finish(error);
-      });
-    }
+    Route(waiting, actions);
+    SettleWhole({}, actions);
   }
   actions.Run();
 }

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -24,6 +26,10 @@ void LocalObject::Store(std::shared_ptr<ChunkLoad> load) {
     return NotKept(load, {Errc::kNoSpace, "the cache keeps nothing: " + core_->health.reason()});
   }
   if (auto fault = core_->faults->Hit("local_tier.write"); fault) return NotStored(load, *fault);
+  if (IsBadSpot(load->chunk)) {
+    return NotKept(load, {Errc::kIo, fmt::format("{} chunk {}: wrong on disk again after a refetch",
+                                                 id_.Describe(), load->chunk)});
+  }
   const std::uint64_t bytes = load->size_bytes + kBesides;
   core_->evictor->Reserve(bytes, [self = shared_from_this(), load = std::move(load)](
                                      std::optional<SpaceReservation> room) mutable {
@@ -34,6 +40,13 @@ void LocalObject::Store(std::shared_ptr<ChunkLoad> load) {
     load->room = std::move(*room);
     self->StoreInRoom(std::move(load));
   });
+}
+
+/// Where the disk gives back something else, again and again, nothing more is kept in this life.
+bool LocalObject::IsBadSpot(std::uint64_t chunk) const {
+  const MutexLock lock(mutex_);
+  const auto found = suspects_.find(chunk);
+  return found != suspects_.end() && found->second >= 2;
 }
 
 void LocalObject::StoreInRoom(std::shared_ptr<ChunkLoad> load) {

@@ -181,7 +181,13 @@ void CacheLife::KeepAll(const std::string& key) {
                         cache_->Stats().last_problem));
   }
   const auto status = cache_->Find(IdOf(key));
-  if (kept && (!status || !status->whole)) Problem(key + " was fetched, but is not whole");
+  if (kept && (!status || !status->whole)) {
+    const index::CacheStats stats = cache_->Stats();
+    Problem(fmt::format(
+        "{} was fetched, but is not whole: {} bytes; {} of {} allocated, {} objects evicted", key,
+        status ? status->cached_bytes : 0, stats.allocated_bytes, stats.limit_bytes,
+        stats.evicted_objects));
+  }
 }
 
 std::uint64_t CacheLife::BlocksOnDisk() const {

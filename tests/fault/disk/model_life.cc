@@ -234,7 +234,7 @@ void ModelLife::Read(std::size_t object, std::uint32_t b, std::uint32_t c) {
   const auto n = answer.Wait(kLimit);
   if (!n) {
     const Errc code = n.error().code;
-    const bool may = !certain && (code == Errc::kCorrupt ? disk_faults_ : OriginMayFail(object));
+    const bool may = !certain && OriginMayFail(object);
     if (!may || code == Errc::kTimeout) Problem(fmt::format("read: {}", n.error().what));
     return;
   }
