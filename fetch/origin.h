@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -56,6 +57,11 @@ class BodySink {
   /// The next bytes of the range, in order and without gap. Called on the origin's thread; must
   /// not wait. What was appended is final: a retry inside the origin goes on behind it.
   virtual void Append(std::span<const std::byte> bytes) = 0;
+  /// When it asks to stop, nobody wants the rest: the read ends with kCancelled, soon where its
+  /// bytes come over a network. The same token for the life of the sink; some more may be appended.
+  virtual std::stop_token Stop() const { return {}; }
+  /// Whether somebody waits for these bytes: they go first under a limit of bandwidth.
+  virtual bool IsUrgent() const { return false; }
 };
 
 /// How the bytes of an object can be had.

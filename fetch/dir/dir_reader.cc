@@ -51,7 +51,8 @@ Result<void> ReadDirObject(const std::string& root, const ObjectId& object, Byte
   const auto buffer =
       std::make_unique_for_overwrite<std::byte[]>(std::min(kPieceBytes, range.size()));
   for (std::uint64_t at = range.begin; at < range.end;) {
-    if (stop.stop_requested()) return Fail(Errc::kCancelled, what + ": cancelled");
+    if (stop.stop_requested() || sink.Stop().stop_requested())
+      return Fail(Errc::kCancelled, what + ": cancelled");
     const std::size_t want = std::min(kPieceBytes, range.end - at);
     const ssize_t got = ::pread(file->get(), buffer.get(), want, static_cast<off_t>(at));
     if (got < 0 && errno == EINTR) continue;

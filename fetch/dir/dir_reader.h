@@ -14,7 +14,8 @@ std::string DirTag(const struct stat& status);
 
 /// Reads `range` of the file `object.key` below `root` into `sink`; blocks. Each piece is appended
 /// only when the file had the pinned tag before and after it was read.
-/// Errors: kNotFound, kDenied, kChanged, kIo, kCancelled (`stop` asks).
+/// `bandwidth`: what it waits for; null: nothing.
+/// Errors: kNotFound, kDenied, kChanged, kIo, kCancelled (`stop` or the sink asks).
 Result<void> ReadDirObject(const std::string& root, const ObjectId& object, ByteRange range,
                            BodySink& sink, const std::stop_token& stop);
 

@@ -25,6 +25,7 @@ bool HandlesCanBeReused() {
 struct CurlLoop::Active {
   std::unique_ptr<CurlTransfer> transfer;
   std::optional<std::stop_callback<Wake>> on_stop;
+  std::optional<std::stop_callback<Wake>> on_abandon;
 };
 
 void CurlLoop::Wake::operator()() const {
@@ -99,7 +100,7 @@ void CurlLoop::StartQueued() {
 }
 
 void CurlLoop::Start(std::unique_ptr<CurlTransfer> transfer) {
-  if (stopping_.load() || transfer->request().stop.stop_requested()) {
+  if (stopping_.load() || transfer->request().StopRequested()) {
     return Complete(std::move(transfer), CURLE_ABORTED_BY_CALLBACK);
   }
   CurlEasy easy;
@@ -122,8 +123,9 @@ void CurlLoop::Start(std::unique_ptr<CurlTransfer> transfer) {
   if (curl_multi_add_handle(multi_.get(), handle) != CURLM_OK) {
     return Finish(handle, CURLE_FAILED_INIT);
   }
-  const std::stop_token& stop = entry->transfer->request().stop;
-  if (stop.stop_possible()) entry->on_stop.emplace(stop, Wake{this});
+  const HttpRequest& request = entry->transfer->request();
+  if (request.stop.stop_possible()) entry->on_stop.emplace(request.stop, Wake{this});
+  if (request.abandoned.stop_possible()) entry->on_abandon.emplace(request.abandoned, Wake{this});
 }
 
 void CurlLoop::CollectFinished() {
@@ -139,8 +141,7 @@ void CurlLoop::CollectFinished() {
 void CurlLoop::DropStopped() {
   std::vector<CURL*> stopped;
   for (const auto& [easy, active] : active_) {
-    if (stopping_.load() || active->transfer->request().stop.stop_requested())
-      stopped.push_back(easy);
+    if (stopping_.load() || active->transfer->request().StopRequested()) stopped.push_back(easy);
   }
   for (CURL* easy : stopped) Finish(easy, CURLE_ABORTED_BY_CALLBACK);
 }

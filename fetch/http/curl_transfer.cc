@@ -150,7 +150,7 @@ bool CurlTransfer::DiedOnReusedConnection(CURLcode code) {
 }
 
 void CurlTransfer::Finish(CURLcode code) {
-  if (request_.stop.stop_requested() && code != CURLE_OK) code = CURLE_ABORTED_BY_CALLBACK;
+  if (request_.StopRequested() && code != CURLE_OK) code = CURLE_ABORTED_BY_CALLBACK;
   if (code != CURLE_OK) {
     if (refusal_ && code == CURLE_WRITE_ERROR) return Fail(std::move(*refusal_));
     long os_errno = 0;
@@ -248,7 +248,7 @@ void CurlTransfer::BeginBody() {
 }
 
 bool CurlTransfer::TakeBody(std::span<const std::byte> bytes) {
-  if (request_.stop.stop_requested()) {
+  if (request_.StopRequested()) {
     refusal_ =
         Error{Errc::kCancelled, DescribeRequest(request_.method, request_.url) + ": cancelled"};
     return false;

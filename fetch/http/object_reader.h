@@ -60,11 +60,13 @@ class ObjectReader final : public RequestOperation,
   HttpRequest NextAttempt() override;
   std::shared_ptr<BodyHandler> Handler() override { return shared_from_this(); }
   HttpVerdict Judge(const Result<HttpResponse>& outcome) override;
+  std::stop_token Abandoned() const override { return options_.sink->Stop(); }
   bool TakeProgress() override { return std::exchange(progress_, false); }
   void Finish(Result<void> result) override;
 
   bool OnHeaders(const HttpResponse& head) override;
   bool OnBody(std::span<const std::byte> bytes) override;
+  bool IsUrgent() const override { return options_.sink->IsUrgent(); }
 
  private:
   class Overlap;  // Compares what a restarted stream repeats.

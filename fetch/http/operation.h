@@ -38,6 +38,8 @@ class HttpOperation {
   virtual std::string Describe() const = 0;
   /// Takes the body of the next attempt; null: the transport keeps it.
   virtual std::shared_ptr<BodyHandler> Handler() { return nullptr; }
+  /// When it asks to stop, nobody wants the outcome: it ends with kCancelled.
+  virtual std::stop_token Abandoned() const { return {}; }
   /// Called with every outcome first.
   virtual HttpVerdict Judge(const Result<HttpResponse>& outcome) = 0;
   /// True once per stretch of progress: something arrived that need not be asked for again.

@@ -16,12 +16,13 @@ void RetryingClient::Run(std::shared_ptr<RequestOperation> operation, const Retr
 }
 
 void RetryingClient::Attempt(const ExecutionPtr& execution) {
-  if (stop_.stop_requested()) {
+  if (stop_.stop_requested() || execution->operation->Abandoned().stop_requested()) {
     return execution->operation->Finish(
         Fail(Errc::kCancelled, execution->operation->Describe() + ": cancelled"));
   }
   HttpRequest request = execution->operation->NextAttempt();
   request.stop = stop_.get_token();
+  request.abandoned = execution->operation->Abandoned();
   LimitToDeadline(request, execution->policy, options_.timer->Now());
   options_.transport->Send(
       std::move(request), execution->operation->Handler(),

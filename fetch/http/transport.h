@@ -35,8 +35,12 @@ struct HttpRequest {
   /// PEM file with a certificate and its key, to show to servers that ask; empty: none.
   std::string client_certificate;
   bool insecure_tls = false;  ///< Takes any certificate of the server.
-  /// When it asks to stop, the request ends soon with kCancelled.
+  /// When either asks to stop, the request ends soon with kCancelled: that of whoever sends, and
+  /// that of whoever wanted the answer.
   std::stop_token stop;
+  std::stop_token abandoned;
+
+  bool StopRequested() const { return stop.stop_requested() || abandoned.stop_requested(); }
 };
 
 struct HttpResponse {
@@ -56,6 +60,8 @@ class BodyHandler {
   virtual bool OnHeaders(const HttpResponse& head) = 0;
   /// False aborts the transfer (kCancelled).
   virtual bool OnBody(std::span<const std::byte> bytes) = 0;
+  /// Whether somebody waits for the body: see BodySink.
+  virtual bool IsUrgent() const { return false; }
 };
 
 /// Sends requests. The seam between origins and libcurl; tests put a fake here.

@@ -40,7 +40,7 @@ void HttpClient::Run(std::shared_ptr<HttpDirOperation> operation, const RetryOpt
 }
 
 void HttpClient::Attempt(const ExecutionPtr& execution) {
-  if (stop_.stop_requested()) {
+  if (stop_.stop_requested() || execution->operation->Abandoned().stop_requested()) {
     return execution->operation->Finish(
         Fail(Errc::kCancelled, execution->operation->Describe() + ": cancelled"));
   }
@@ -72,6 +72,7 @@ void HttpClient::Send(const ExecutionPtr& execution) {
   request.connect_timeout = options_.connect_timeout;
   request.low_speed_time = options_.stall_timeout;
   request.stop = stop_.get_token();
+  request.abandoned = execution->operation->Abandoned();
   options_.proxy.Apply(request);
   LimitToDeadline(request, execution->policy, options_.timer->Now());
   options_.transport->Send(std::move(request), execution->operation->Handler(),

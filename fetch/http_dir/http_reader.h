@@ -34,11 +34,13 @@ class HttpReader final : public HttpDirOperation,
   HttpAttempt NextAttempt() override;
   std::shared_ptr<BodyHandler> Handler() override { return shared_from_this(); }
   HttpVerdict Judge(const Result<HttpResponse>& outcome) override;
+  std::stop_token Abandoned() const override { return sink_->Stop(); }
   bool TakeProgress() override { return std::exchange(progress_, false); }
   void Finish(Result<void> result) override;
 
   bool OnHeaders(const HttpResponse& head) override;
   bool OnBody(std::span<const std::byte> bytes) override;
+  bool IsUrgent() const override { return sink_->IsUrgent(); }
 
  private:
   using Hash = Handle<XXH3_state_t, XXH3_freeState>;

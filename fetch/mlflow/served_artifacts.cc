@@ -42,6 +42,8 @@ class CountingSink final : public BodySink {
     to_->Append(bytes);
     count_ += bytes.size();
   }
+  std::stop_token Stop() const override { return to_->Stop(); }
+  bool IsUrgent() const override { return to_->IsUrgent(); }
   std::uint64_t count() const { return count_; }
 
  private:

@@ -89,7 +89,7 @@ HttpRequest S3Client::Build(const S3Request& request, const std::string& region,
 }
 
 void S3Client::Attempt(const ExecutionPtr& execution) {
-  if (stop_.stop_requested()) {
+  if (stop_.stop_requested() || execution->operation->Abandoned().stop_requested()) {
     return execution->operation->Finish(
         Fail(Errc::kCancelled, execution->operation->Describe() + ": cancelled"));
   }
@@ -115,6 +115,7 @@ void S3Client::Send(const ExecutionPtr& execution, Result<std::optional<Credenti
   const S3Request attempt = execution->operation->NextAttempt();
   execution->bodiless = attempt.method == "HEAD";
   HttpRequest request = Build(attempt, execution->region, execution->keys);
+  request.abandoned = execution->operation->Abandoned();
   LimitToDeadline(request, execution->policy, options_.timer->Now());
   options_.transport->Send(std::move(request), execution->operation->Handler(),
                            [self = shared_from_this(), execution](Result<HttpResponse> outcome) {

@@ -31,11 +31,13 @@ class S3Reader final : public S3Operation,
   S3Request NextAttempt() override;
   std::shared_ptr<BodyHandler> Handler() override { return shared_from_this(); }
   HttpVerdict Judge(const Result<HttpResponse>& outcome) override;
+  std::stop_token Abandoned() const override { return sink_->Stop(); }
   bool TakeProgress() override { return std::exchange(progress_, false); }
   void Finish(Result<void> result) override;
 
   bool OnHeaders(const HttpResponse& head) override;
   bool OnBody(std::span<const std::byte> bytes) override;
+  bool IsUrgent() const override { return sink_->IsUrgent(); }
 
  private:
   ByteRange Missing() const { return {range_.begin + appended_, range_.end}; }

@@ -18,6 +18,8 @@ class FlippingSink final : public fetch::BodySink {
     }
     if (!bytes.empty()) next_->Append(bytes);
   }
+  std::stop_token Stop() const override { return next_->Stop(); }
+  bool IsUrgent() const override { return next_->IsUrgent(); }
 
  private:
   const std::shared_ptr<fetch::BodySink> next_;
