@@ -90,7 +90,8 @@ Result<void> App::OpenAll() {
                                    .memory_bytes = daemon.memory_bytes,
                                    .limits = ResolveLimits(daemon),
                                    .io_backend = daemon.io_backend,
-                                   .faults = options_.faults});
+                                   .faults = options_.faults,
+                                   .timer = &fetch_->timer()});
   if (!cache) return std::unexpected(cache.error());
   cache_ = *std::move(cache);
   if (const auto count = ListingStore::Prune(cache_->records(), kForgetListings); count > 0) {

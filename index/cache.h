@@ -14,6 +14,7 @@
 #include "fetch/base/error.h"
 #include "fetch/base/fault_points.h"
 #include "fetch/base/handle.h"
+#include "fetch/base/timer.h"
 #include "fetch/origin.h"
 #include "index/record_store.h"
 
@@ -76,6 +77,9 @@ struct CacheStats {
   std::uint64_t fetched_bytes = 0;       ///< Body bytes received from origins.
   std::uint64_t fetch_requests = 0;      ///< Ranged reads sent to origins.
   std::uint64_t fetches_in_flight = 0;   ///< Ranged reads under way.
+  std::uint64_t hedges = 0;              ///< Requests sent once more because they were late.
+  std::uint64_t hedges_won = 0;          ///< Of these: the second one was quicker.
+  std::uint64_t hedge_wasted_bytes = 0;  ///< Fetched for nothing by that.
   double fetch_bytes_per_second = 0;     ///< Over the last few seconds.
   std::uint64_t buffer_bytes = 0;        ///< Chunk buffers in use.
   std::uint64_t buffer_limit_bytes = 0;  ///< What they may use at most.
@@ -181,6 +185,8 @@ class Cache {
     bool direct_writes = true;      ///< O_DIRECT for whole chunks where it works and
                                     ///< the disk keeps up.
     FaultPoints* faults = nullptr;  ///< Borrowed; null: none.
+    /// Borrowed, outlives the origins; tells when a request is late. Null: none is sent twice.
+    Timer* timer = nullptr;
   };
 
   /// Opens or makes the cache; reconciles objects left dirty; rebuilds a lost or damaged index from
@@ -219,6 +225,10 @@ class Cache {
 
   /// Puts other limits in force; what is above them goes soon, in the background.
   virtual void SetLimits(CacheLimits limits) = 0;
+
+  /// Whether requests that are late may be sent once more. Off under a limit of bandwidth: then all
+  /// are late.
+  virtual void SetHedging(bool /*on*/) {}
 
   /// Keeps the cached bytes of `ids` from eviction, what comes later too, until Unpin; also over
   /// restarts. Fetches nothing. `done` when that is on disk, on the `evict` or `index` thread.

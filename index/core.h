@@ -13,6 +13,7 @@
 #include "index/evictor.h"
 #include "index/gone_listeners.h"
 #include "index/health.h"
+#include "index/hedger.h"
 #include "index/index_db.h"
 #include "index/link.h"
 #include "index/lmdb_records.h"
@@ -73,7 +74,8 @@ struct Counters {
 struct Core {
   using Clock = std::chrono::steady_clock;
 
-  Core(LocalTier tier_in, FaultPoints* faults_in);
+  /// `timer` may be null.
+  Core(LocalTier tier_in, FaultPoints* faults_in, Timer* timer);
 
   /// A coarse clock for recency: sixteenths of a second since the start, from 1 on; 0 is "never".
   std::uint32_t Ticks() const {
@@ -93,6 +95,7 @@ struct Core {
   HealthState health;
   RateMeter fetch_rate;
   Link link;
+  const std::shared_ptr<Hedger> hedger;
   std::atomic<bool> closing{false};
   std::unique_ptr<TaskThread> summer;   ///< `sums`: compares objects with their origin's sums.
   std::unique_ptr<TaskThread> planner;  ///< `plan`: understands how files are laid out.

@@ -7,8 +7,11 @@
 #include <span>
 #include <vector>
 
+#include "fetch/base/mutex.h"
 #include "fetch/origin.h"
 #include "index/buffer_pool.h"
+#include "index/cache.h"
+#include "index/hedger.h"
 #include "index/origin_sums.h"
 #include "index/read_op.h"
 #include "index/space.h"
@@ -47,39 +50,64 @@ struct ChunkLoad {
 ///     | chunk: full, being written | chunk: arriving | chunk |
 ///                                     watermark ^
 ///
+/// When it is silent for too long the Hedger has it sent once more, from the watermark on, as far
+/// as somebody waits. Whichever of the two brings the next byte goes on alone; the other is ended,
+/// and what it still brings is dropped. If the second one has won, the rest is asked for when it is
+/// through.
+///
 /// Keeps its object, and so the core, alive until the origin has called back.
-/// Threads: Start once, from any; Append and the completion on the origin's thread.
-class Flight final : public fetch::BodySink, public std::enable_shared_from_this<Flight> {
+/// Threads: Start once, from any; Append and the completion on the origin's thread, of two requests
+/// on two; Hedge and DropHedge on the timer's. Lock order: `mutex_` is a leaf.
+class Flight final : public Hedgeable, public std::enable_shared_from_this<Flight> {
  public:
-  enum class Purpose : std::uint8_t { kDemand, kPrefetch };
-
-  Flight(std::shared_ptr<LocalObject> object, Purpose purpose, ByteRange range,
+  Flight(std::shared_ptr<LocalObject> object, Priority priority, ByteRange range,
          std::vector<std::shared_ptr<ChunkLoad>> loads);
   ~Flight() override;
 
   /// Waits for buffers (demand), or goes off with `reservation`. Requires: no lock held.
   void Start(Reservation reservation);
-
-  void Append(std::span<const std::byte> bytes) override;
   std::uint64_t bytes() const { return range_.size(); }
 
+  // Hedgeable
+  std::uint64_t Hedge(std::uint64_t most_bytes) override EXCLUDES(mutex_);
+  void DropHedge() override EXCLUDES(mutex_);
+
  private:
+  class Request;
   using Clock = std::chrono::steady_clock;
+  /// What becomes of the bytes of a request.
+  enum class Claim : std::uint8_t {
+    kTake,  ///< They are the next ones; no other is let in until Done.
+    kDrop,  ///< Another request brings them.
+  };
 
   void Launch(Reservation reservation);
-  void Finish(Result<void> result);
+  void Send(const std::shared_ptr<Request>& request);
+  void Append(Request& request, std::span<const std::byte> bytes) EXCLUDES(mutex_);
+  Claim Claims(Request& request) EXCLUDES(mutex_);
+  void Take(std::span<const std::byte> bytes);
+  void Ended(Request& request, Result<void> result) EXCLUDES(mutex_);
+  void Finish(Request* request, Result<void> result) EXCLUDES(mutex_);
 
   const std::shared_ptr<LocalObject> object_;
-  const Purpose purpose_;
+  const Priority priority_;
   const ByteRange range_;
-  // What follows belongs to the origin's thread once the request is out.
+  /// Set under mutex_, before the request is out.
+  std::shared_ptr<Hedger::Watched> watched_;
+
+  Mutex mutex_;
+  std::shared_ptr<Request> first_ GUARDED_BY(mutex_);
+  std::shared_ptr<Request> second_ GUARDED_BY(mutex_);  ///< Null: not sent once more.
+  Request* owner_ GUARDED_BY(mutex_) = nullptr;         ///< Brings the bytes; null: not decided.
+  bool taking_ GUARDED_BY(mutex_) = false;              ///< The owner is in Take.
+  bool done_ GUARDED_BY(mutex_) = false;
+
+  // What follows belongs to whoever is in Take, and to the holder of mutex_ while nobody is.
   std::vector<std::shared_ptr<ChunkLoad>> loads_;  ///< Null once handed on.
   Reservation reservation_;
   std::size_t current_ = 0;  ///< Index in loads_ of the chunk that is arriving.
   std::uint64_t current_bytes_ = 0;
   std::uint64_t received_ = 0;
-  Clock::time_point sent_;
-  Clock::time_point first_byte_;
 };
 
 }  // namespace modelfs::index

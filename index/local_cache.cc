@@ -25,7 +25,7 @@ Result<std::unique_ptr<LocalCache>> LocalCache::Make(const Options& options) {
   if (!tier) return std::unexpected(std::move(tier.error()));
   auto disk = MakeDiskIo(options.io_backend);
   if (!disk) return std::unexpected(std::move(disk.error()));
-  auto core = std::make_shared<Core>(std::move(*tier), options.faults);
+  auto core = std::make_shared<Core>(std::move(*tier), options.faults, options.timer);
   core->disk = std::move(*disk);
   if (const auto& trouble = core->tier.trouble()) core->health.Degrade(*trouble);
   const auto index_directory =
@@ -85,6 +85,7 @@ void LocalCache::Flush() {
 LocalCache::~LocalCache() {
   core_->closing = true;
   core_->loader.Close();
+  core_->hedger->Close();
   std::vector<std::shared_ptr<LocalObject>> objects;
   {
     const MutexLock lock(mutex_);
@@ -183,6 +184,9 @@ CacheStats LocalCache::Stats() const {
   s.fetched_bytes = c.fetched_bytes;
   s.fetch_requests = c.fetch_requests;
   s.fetches_in_flight = c.fetches_in_flight;
+  s.hedges = core_->hedger->sent();
+  s.hedges_won = core_->hedger->won();
+  s.hedge_wasted_bytes = core_->hedger->wasted_bytes();
   s.fetch_bytes_per_second = core_->fetch_rate.PerSecond();
   s.buffer_bytes = core_->buffers->used_bytes();
   s.buffer_limit_bytes = core_->buffers->limit() * core_->buffers->buffer_bytes();

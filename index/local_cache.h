@@ -34,6 +34,7 @@ class LocalCache final : public Cache {
               std::move_only_function<bool(std::uint64_t bytes)> progress,
               Done<VerifyReport> done) override;
   void SetLimits(CacheLimits limits) override;
+  void SetHedging(bool on) override { core_->hedger->SetEnabled(on); }
   void Pin(std::vector<fetch::ObjectId> ids, Done<void> done) override;
   void Unpin(std::vector<fetch::ObjectId> ids, Done<void> done) override;
   void Evict(std::vector<fetch::ObjectId> ids, Done<EvictReport> done) override;

@@ -110,6 +110,9 @@ class LocalObject final : public CachedObject,
   // For Flight and StreamFlight, on the origin's thread.
   Core& core() const { return *core_; }
   std::shared_ptr<fetch::Origin> origin() const EXCLUDES(mutex_);
+  /// Where the last of `loads` ends that somebody waits for; 0: nobody does.
+  std::uint64_t WaitedForUntil(const std::vector<std::shared_ptr<ChunkLoad>>& loads) const
+      EXCLUDES(mutex_);
   /// Gives `load` its buffer. False when the bytes are not wanted any more.
   bool Supply(ChunkLoad& load, Reservation& reservation) EXCLUDES(mutex_);
   /// The first `filled` bytes of the buffer are there.
@@ -189,8 +192,8 @@ class LocalObject final : public CachedObject,
 
   // local_object_fetch.cc
   void AddDemand(const std::vector<std::uint64_t>& absent, Actions& actions) REQUIRES(mutex_);
-  std::shared_ptr<Flight> MakeFlight(std::uint64_t first, std::uint64_t end,
-                                     Flight::Purpose purpose) REQUIRES(mutex_);
+  std::shared_ptr<Flight> MakeFlight(std::uint64_t first, std::uint64_t end, Priority priority)
+      REQUIRES(mutex_);
   void AddWish(Priority priority, Wish wish) REQUIRES(mutex_);
   void WishForAll(std::uint64_t owner, Actions& actions) REQUIRES(mutex_);
   void WakeLoader(Priority priority, Actions& actions) REQUIRES(mutex_);

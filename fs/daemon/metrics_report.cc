@@ -60,6 +60,9 @@ void AddCache(MetricsText& out, const index::CacheStats& s) {
           s.uncached_writes);
   counter("modelfs_fetch_bytes_total", "Body bytes received from origins.", s.fetched_bytes);
   counter("modelfs_fetch_requests_total", "Ranged reads sent to origins.", s.fetch_requests);
+  counter("modelfs_hedges_total", "Requests sent once more because they were late.", s.hedges);
+  counter("modelfs_hedges_won_total", "Of these, where the second was quicker.", s.hedges_won);
+  counter("modelfs_hedge_wasted_bytes_total", "Fetched for nothing by that.", s.hedge_wasted_bytes);
   gauge("modelfs_fetch_requests_in_flight", "Ranged reads under way.", s.fetches_in_flight);
   gauge("modelfs_buffer_bytes", "Memory in chunk buffers.", s.buffer_bytes);
   gauge("modelfs_buffer_limit_bytes", "Most that they may take.", s.buffer_limit_bytes);
