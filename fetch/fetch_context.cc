@@ -6,7 +6,8 @@ FetchContext::FetchContext(Options options)
     : options_(std::move(options)),
       transport_({.threads = options_.http_threads,
                   .connections_per_host = options_.connections_per_host,
-                  .ca_bundle = options_.ca_bundle}) {}
+                  .ca_bundle = options_.ca_bundle,
+                  .bandwidth = &bandwidth_}) {}
 
 WorkerPool& FetchContext::directory_pool() {
   MutexLock lock(mutex_);

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "fetch/base/bandwidth.h"
 #include "fetch/base/mutex.h"
 #include "fetch/base/timer_thread.h"
 #include "fetch/base/worker_pool.h"
@@ -34,6 +35,8 @@ class FetchContext {
 
   HttpTransport& transport() { return transport_; }
   Timer& timer() { return timer_; }
+  /// Of all downloads. Without a limit to begin with.
+  Bandwidth& bandwidth() { return bandwidth_; }
   WorkerPool& directory_pool() EXCLUDES(mutex_);
   /// For programs and files that give credentials; `keys-N`.
   WorkerPool& credential_pool() EXCLUDES(mutex_);
@@ -46,6 +49,7 @@ class FetchContext {
   Mutex mutex_;
   std::mt19937_64 generator_ GUARDED_BY(mutex_){std::random_device{}()};
   std::map<std::string, std::shared_ptr<RetryBudget>, std::less<>> budgets_ GUARDED_BY(mutex_);
+  Bandwidth bandwidth_;
   CurlTransport transport_;
   // Ends before the transport: what waits for a retry is completed while sending still works.
   TimerThread timer_;

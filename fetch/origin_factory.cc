@@ -77,7 +77,8 @@ Result<std::shared_ptr<Origin>> MakeOrigin(FetchContext& context, std::string_vi
     return MakeHttp(context, uri, settings);
   }
   if (uri.starts_with(kDir)) {
-    return DirOrigin::Create(std::string(uri.substr(kDir.size())), &context.directory_pool());
+    return DirOrigin::Create(std::string(uri.substr(kDir.size())), &context.directory_pool(),
+                             &context.bandwidth());
   }
   return Fail(Errc::kInvalid,
               fmt::format("source '{}': expected s3://bucket[/prefix], http(s)://host/path "

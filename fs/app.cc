@@ -94,6 +94,7 @@ Result<void> App::OpenAll() {
                                    .timer = &fetch_->timer()});
   if (!cache) return std::unexpected(cache.error());
   cache_ = *std::move(cache);
+  LimitBandwidth(daemon.bandwidth_limit);
   if (const auto count = ListingStore::Prune(cache_->records(), kForgetListings); count > 0) {
     spdlog::info("listing.pruned count={}", count);
   }
@@ -105,6 +106,11 @@ Result<void> App::OpenAll() {
   control_ = *std::move(control);
   spdlog::info("app.open cache={} control={}", daemon.cache_directory, daemon.control_socket);
   return {};
+}
+
+void App::LimitBandwidth(std::uint64_t bytes_per_second) {
+  fetch_->bandwidth().SetLimit(bytes_per_second);
+  cache_->SetHedging(bytes_per_second == 0);
 }
 
 Result<Tree::Source> App::MakeSource(const SourceSpec& source) {

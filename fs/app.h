@@ -138,6 +138,8 @@ class App final : public DaemonApi {
 
   Result<void> StartHttp();
   bool IsOpen() const EXCLUDES(mutex_);
+  /// Requires: the cache is open.
+  void LimitBandwidth(std::uint64_t bytes_per_second);
   void Open();
   Result<void> OpenAll();
   Result<void> AwaitOpen() EXCLUDES(mutex_);

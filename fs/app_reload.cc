@@ -193,7 +193,9 @@ std::vector<std::string> App::ApplyDaemon(const DaemonSpec& wanted) {
     daemon_.log_level = wanted.log_level;
     daemon_.cache_size = wanted.cache_size;
     daemon_.free_floor = wanted.free_floor;
+    daemon_.bandwidth_limit = wanted.bandwidth_limit;
   }
+  LimitBandwidth(wanted.bandwidth_limit);
   if (running.log_level != wanted.log_level) SetLogLevel(wanted.log_level);
   if (running.cache_size != wanted.cache_size || running.free_floor != wanted.free_floor) {
     DaemonSpec limited = running;

@@ -165,6 +165,7 @@ Result<Settings> MergeSettings(const Settings& flags, const std::optional<stdfs:
   Overlay(flags.log_level, merged.log_level);
   Overlay(flags.cache_size, merged.cache_size);
   Overlay(flags.free_floor, merged.free_floor);
+  Overlay(flags.bandwidth_limit, merged.bandwidth_limit);
   Overlay(flags.shared_cache, merged.shared_cache);
   Overlay(flags.http, merged.http);
   Overlay(flags.http_token_file, merged.http_token_file);
@@ -218,6 +219,7 @@ Result<DaemonSpec> ResolveDaemon(const Settings& settings, const Environment& en
   spec.log_level = settings.log_level.value_or(spec.log_level);
   spec.cache_size = settings.cache_size.value_or(spec.cache_size);
   spec.free_floor = settings.free_floor.value_or(spec.free_floor);
+  spec.bandwidth_limit = settings.bandwidth_limit.value_or(spec.bandwidth_limit);
   spec.http = settings.http.value_or(spec.http);
   if (settings.http_token_file) spec.http_token_file = AbsoluteText(*settings.http_token_file);
   if (settings.webhook_secret_file) {

@@ -278,6 +278,7 @@ json ToJson(const DaemonSpec& spec) {
           {"io_backend", Name(kIoBackends, spec.io_backend)},
           {"cache_size", AmountText(spec.cache_size)},
           {"free_floor", AmountText(spec.free_floor)},
+          {"bandwidth_limit", spec.bandwidth_limit},
           {"http", spec.http},
           {"http_token_file", spec.http_token_file},
           {"webhook_secret_file", spec.webhook_secret_file},
@@ -332,6 +333,7 @@ Result<DaemonSpec> DaemonSpecFromJson(const json& object) {
   fields.ReadEnum("io_backend", kIoBackends, spec.io_backend);
   ReadAmount(fields, "cache_size", spec.cache_size);
   ReadAmount(fields, "free_floor", spec.free_floor);
+  fields.Read("bandwidth_limit", spec.bandwidth_limit);
   fields.Read("http", spec.http, Presence::kOptional);
   fields.Read("http_token_file", spec.http_token_file, Presence::kOptional);
   fields.Read("webhook_secret_file", spec.webhook_secret_file, Presence::kOptional);

@@ -84,6 +84,7 @@ struct DaemonSpec {
   index::IoBackend io_backend = index::IoBackend::kAuto;
   Amount cache_size{Amount::Unit::kPercent, 80};  ///< Most that the cache may take; 0: no limit.
   Amount free_floor{Amount::Unit::kPercent, 5};   ///< To be left free on its filesystem.
+  std::uint64_t bandwidth_limit = 0;              ///< Bytes per second of all downloads; 0: none.
   std::string http;                               ///< "127.0.0.1:9810"; empty: none.
   std::string http_token_file;                    ///< Absolute; empty: none.
   std::string webhook_secret_file;                ///< Absolute; empty: no webhook is taken.

@@ -12,13 +12,14 @@
 
 namespace modelfs::fetch {
 
-Result<std::shared_ptr<DirOrigin>> DirOrigin::Create(std::string root, WorkerPool* pool) {
+Result<std::shared_ptr<DirOrigin>> DirOrigin::Create(std::string root, WorkerPool* pool,
+                                                     Bandwidth* bandwidth) {
   if (!root.starts_with('/') || root.find('\0') != std::string::npos) {
     return Fail(Errc::kInvalid,
                 fmt::format("'dir:{}': expected an absolute path, dir:/path", Printable(root)));
   }
   while (root.size() > 1 && root.ends_with('/')) root.pop_back();
-  return std::shared_ptr<DirOrigin>(new DirOrigin(std::move(root), pool));
+  return std::shared_ptr<DirOrigin>(new DirOrigin(std::move(root), pool, bandwidth));
 }
 
 DirOrigin::~DirOrigin() { stop_.request_stop(); }
@@ -39,8 +40,8 @@ ObjectId DirOrigin::Pin(std::string_view directory, const Entry& entry) const {
 void DirOrigin::Read(const ObjectId& object, ByteRange range, std::shared_ptr<BodySink> sink,
                      Done<void> done) {
   pool_->Post([root = root_, object, range, sink = std::move(sink), stop = stop_.get_token(),
-               done = std::move(done)]() mutable {
-    Result<void> result = ReadDirObject(root, object, range, *sink, stop);
+               bandwidth = bandwidth_, done = std::move(done)]() mutable {
+    Result<void> result = ReadDirObject(root, object, range, *sink, stop, bandwidth);
     done(std::move(result));
   });
 }

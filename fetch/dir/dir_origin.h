@@ -4,6 +4,7 @@
 #include <stop_token>
 #include <string>
 
+#include "fetch/base/bandwidth.h"
 #include "fetch/base/handle.h"
 #include "fetch/base/worker_pool.h"
 #include "fetch/origin.h"
@@ -22,8 +23,9 @@ namespace modelfs::fetch {
 class DirOrigin final : public Origin {
  public:
   /// `root`: absolute. It need not exist yet: each operation opens it anew.
-  /// Errors: kInvalid: not absolute.
-  static Result<std::shared_ptr<DirOrigin>> Create(std::string root, WorkerPool* pool);
+  /// `bandwidth` is borrowed like the pool; null: no limit. Errors: kInvalid: not absolute.
+  static Result<std::shared_ptr<DirOrigin>> Create(std::string root, WorkerPool* pool,
+                                                   Bandwidth* bandwidth = nullptr);
   ~DirOrigin() override;
 
   std::string Describe() const override { return "dir:" + root_; }
@@ -34,10 +36,12 @@ class DirOrigin final : public Origin {
   void Probe(std::chrono::milliseconds deadline, Done<void> done) override;
 
  private:
-  DirOrigin(std::string root, WorkerPool* pool) : root_(std::move(root)), pool_(pool) {}
+  DirOrigin(std::string root, WorkerPool* pool, Bandwidth* bandwidth)
+      : root_(std::move(root)), pool_(pool), bandwidth_(bandwidth) {}
 
   const std::string root_;
   WorkerPool* const pool_;
+  Bandwidth* const bandwidth_;
   std::stop_source stop_;
 };
 

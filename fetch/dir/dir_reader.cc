@@ -6,8 +6,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <memory>
 
+#include "fetch/base/mutex.h"
 #include "fetch/base/size.h"
 #include "fetch/dir/beneath.h"
 
@@ -27,6 +29,22 @@ Result<void> CheckTag(int fd, const ObjectId& object, const std::string& what) {
   return {};
 }
 
+/// Until `bytes` may be read, or nobody wants them any more: then it is asked again anyway.
+void AwaitTurn(Bandwidth& bandwidth, std::size_t bytes, const BodySink& sink,
+               const std::stop_token& stop) {
+  constexpr std::chrono::milliseconds kLookAgain{50};  // At the limit, and at who asks to stop.
+  Mutex mutex;
+  CondVar never;
+  const MutexLock lock(mutex);
+  while (!stop.stop_requested() && !sink.Stop().stop_requested()) {
+    const auto need = sink.IsUrgent() ? Bandwidth::Need::kWaitedFor : Bandwidth::Need::kAhead;
+    const auto delay = bandwidth.Take(bytes, need);
+    if (delay == Bandwidth::Clock::duration()) return;
+    never.WaitUntil(
+        mutex, Bandwidth::Clock::now() + std::min<Bandwidth::Clock::duration>(delay, kLookAgain));
+  }
+}
+
 }  // namespace
 
 std::string DirTag(const struct stat& status) {
@@ -36,7 +54,7 @@ std::string DirTag(const struct stat& status) {
 }
 
 Result<void> ReadDirObject(const std::string& root, const ObjectId& object, ByteRange range,
-                           BodySink& sink, const std::stop_token& stop) {
+                           BodySink& sink, const std::stop_token& stop, Bandwidth* bandwidth) {
   const std::string what =
       fmt::format("read {} [{},+{})", object.Describe(), range.begin, range.size());
   const Fd top(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -54,6 +72,7 @@ Result<void> ReadDirObject(const std::string& root, const ObjectId& object, Byte
     if (stop.stop_requested() || sink.Stop().stop_requested())
       return Fail(Errc::kCancelled, what + ": cancelled");
     const std::size_t want = std::min(kPieceBytes, range.end - at);
+    if (bandwidth != nullptr) AwaitTurn(*bandwidth, want, sink, stop);
     const ssize_t got = ::pread(file->get(), buffer.get(), want, static_cast<off_t>(at));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return FailErrno(errno, what);

@@ -5,6 +5,7 @@
 #include <stop_token>
 #include <string>
 
+#include "fetch/base/bandwidth.h"
 #include "fetch/origin.h"
 
 namespace modelfs::fetch {
@@ -17,6 +18,7 @@ std::string DirTag(const struct stat& status);
 /// `bandwidth`: what it waits for; null: nothing.
 /// Errors: kNotFound, kDenied, kChanged, kIo, kCancelled (`stop` or the sink asks).
 Result<void> ReadDirObject(const std::string& root, const ObjectId& object, ByteRange range,
-                           BodySink& sink, const std::stop_token& stop);
+                           BodySink& sink, const std::stop_token& stop,
+                           Bandwidth* bandwidth = nullptr);
 
 }  // namespace modelfs::fetch

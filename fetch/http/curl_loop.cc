@@ -2,7 +2,10 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <chrono>
 #include <optional>
+#include <utility>
 
 #include "fetch/base/thread.h"
 #include "fetch/http/curl_error.h"
@@ -83,7 +86,8 @@ void CurlLoop::Run() {
     }
     CollectFinished();
     if (stopping_.load() && active_.empty() && Idle()) break;
-    if (const CURLMcode rc = curl_multi_poll(multi_.get(), nullptr, 0, kPollMilliseconds, nullptr);
+    const int wait = ResumePaused();
+    if (const CURLMcode rc = curl_multi_poll(multi_.get(), nullptr, 0, wait, nullptr);
         rc != CURLM_OK) {
       spdlog::error("http.poll_failed text=\"{}\"", curl_multi_strerror(rc));
     }
@@ -144,6 +148,26 @@ void CurlLoop::DropStopped() {
     if (stopping_.load() || active->transfer->request().StopRequested()) stopped.push_back(easy);
   }
   for (CURL* easy : stopped) Finish(easy, CURLE_ABORTED_BY_CALLBACK);
+}
+
+int CurlLoop::ResumePaused() {
+  std::vector<CurlTransfer*> paused;
+  for (const auto& [easy, active] : active_) {
+    if (active->transfer->paused_since()) paused.push_back(active->transfer.get());
+  }
+  // Who is waited for goes first, then whoever has waited longest.
+  std::ranges::sort(paused, {}, [](const CurlTransfer* transfer) {
+    return std::pair(transfer->need(), *transfer->paused_since());
+  });
+  int wait = kPollMilliseconds;
+  for (CurlTransfer* transfer : paused) {
+    const auto delay = options_.defaults.bandwidth->Delay(transfer->need());
+    const auto whole = std::chrono::ceil<std::chrono::milliseconds>(delay).count();
+    wait = std::min(wait, static_cast<int>(std::min<std::int64_t>(whole, kPollMilliseconds)));
+    if (delay == Bandwidth::Clock::duration()) transfer->Resume();
+  }
+  // One that was stopped must not wait for its turn to be told.
+  return scan_for_stopped_.load() ? 0 : wait;
 }
 
 void CurlLoop::Finish(CURL* easy, CURLcode code) {

@@ -54,6 +54,9 @@ class CurlLoop {
   void Start(std::unique_ptr<CurlTransfer> transfer);
   void CollectFinished();
   void DropStopped();
+  /// Lets bodies go on whose turn it is under the limit of bandwidth. Returns how long to wait for
+  /// the next one, in milliseconds.
+  int ResumePaused();
   void Finish(CURL* easy, CURLcode code);
   void Recycle(CurlEasy easy);
   void Complete(std::unique_ptr<CurlTransfer> transfer, CURLcode code);

@@ -70,6 +70,7 @@ Result<void> CurlTransfer::Attach(CurlEasy easy, const CurlDefaults& defaults) {
   }
   if (Result<void> headers = SetHeaders(); !headers) return headers;
   max_header_bytes_ = defaults.max_header_bytes;
+  bandwidth_ = defaults.bandwidth;
   CURL* h = easy.get();
   CURLcode worst = CURLE_OK;
   const auto set = [&](CURLoption option, auto value) {
@@ -184,7 +185,27 @@ std::size_t CurlTransfer::OnBody(char* data, std::size_t size, std::size_t count
                                  void* self) noexcept {
   const std::size_t bytes = size * count;
   const auto span = std::as_bytes(std::span(data, bytes));
-  return static_cast<CurlTransfer*>(self)->TakeBody(span) ? bytes : 0;
+  auto* const transfer = static_cast<CurlTransfer*>(self);
+  if (transfer->MustWait(bytes)) return CURL_WRITEFUNC_PAUSE;
+  return transfer->TakeBody(span) ? bytes : 0;
+}
+
+Bandwidth::Need CurlTransfer::need() const {
+  return handler_->IsUrgent() ? Bandwidth::Need::kWaitedFor : Bandwidth::Need::kAhead;
+}
+
+bool CurlTransfer::MustWait(std::size_t bytes) {
+  if (bandwidth_ == nullptr || bandwidth_->limit() == 0 || request_.StopRequested()) return false;
+  if (!head_complete_) BeginBody();
+  if (!streaming_) return false;  // Lists and errors are small.
+  if (bandwidth_->Take(bytes, need()) == Bandwidth::Clock::duration()) return false;
+  paused_since_ = Bandwidth::Clock::now();
+  return true;
+}
+
+void CurlTransfer::Resume() {
+  paused_since_.reset();
+  curl_easy_pause(easy_.get(), CURLPAUSE_CONT);
 }
 
 bool CurlTransfer::TakeHeader(std::string_view line) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -8,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "fetch/base/bandwidth.h"
 #include "fetch/http/curl_handle.h"
 #include "fetch/http/transport.h"
 
@@ -17,6 +19,7 @@ namespace modelfs::fetch {
 struct CurlDefaults {
   std::string ca_bundle;  ///< PEM file; empty: what libcurl was built with.
   std::size_t max_header_bytes = 64u << 10;
+  Bandwidth* bandwidth = nullptr;  ///< Borrowed; null: no limit.
 };
 
 /// One request on its way through libcurl: settings, callbacks, what has arrived.
@@ -35,6 +38,12 @@ class CurlTransfer {
   CURL* easy() const { return easy_.get(); }
   CurlEasy Detach() { return std::move(easy_); }
 
+  /// Its body waits for its turn under the limit of bandwidth, since when; nullopt: it does not.
+  std::optional<Bandwidth::Clock::time_point> paused_since() const { return paused_since_; }
+  Bandwidth::Need need() const;
+  /// Takes what libcurl has kept meanwhile, and goes on. Requires: in a multi handle.
+  void Resume();
+
   /// True when libcurl's failure `code` hit a connection that had served earlier requests before
   /// this answer began, and the request may be sent once more: the server had closed it meanwhile.
   bool DiedOnReusedConnection(CURLcode code);
@@ -51,6 +60,7 @@ class CurlTransfer {
   /// Why an answer with this header cannot be trusted to say which bytes it brings.
   std::optional<Error> RefuseHeader(const std::string& name, const std::string& value) const;
   bool TakeBody(std::span<const std::byte> bytes);
+  bool MustWait(std::size_t bytes);
   void BeginBody();
   Result<void> SetHeaders();
 
@@ -66,6 +76,8 @@ class CurlTransfer {
   bool head_complete_ = false;  // The handler has seen the head.
   bool streaming_ = false;      // The handler takes the body.
   bool resent_ = false;
+  Bandwidth* bandwidth_ = nullptr;
+  std::optional<Bandwidth::Clock::time_point> paused_since_;
   std::optional<Error> refusal_;  // Why one of our callbacks ended the transfer.
 };
 

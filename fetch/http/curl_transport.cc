@@ -25,7 +25,9 @@ CurlTransport::CurlTransport(Options options) {
   for (int i = 0; i < std::max(1, options.threads); ++i) {
     loops_.push_back(std::make_unique<CurlLoop>(CurlLoop::Options{
         .thread_name = fmt::format("http-{}", i),
-        .defaults = {.ca_bundle = options.ca_bundle, .max_header_bytes = options.max_header_bytes},
+        .defaults = {.ca_bundle = options.ca_bundle,
+                     .max_header_bytes = options.max_header_bytes,
+                     .bandwidth = options.bandwidth},
         .connections_per_host = options.connections_per_host,
     }));
   }

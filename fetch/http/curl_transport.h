@@ -23,6 +23,7 @@ class CurlTransport final : public HttpTransport {
     std::size_t connections_per_host = 64;     ///< Of each loop; more requests wait for one.
     std::string ca_bundle;                     ///< PEM file; empty: the system's.
     std::size_t max_header_bytes = 64u << 10;  ///< Of one answer; more is kCorrupt.
+    Bandwidth* bandwidth = nullptr;  ///< Of all bodies that are streamed; borrowed; null: no limit.
   };
   explicit CurlTransport(Options options);
   ~CurlTransport() override;

@@ -186,6 +186,10 @@ constexpr std::array kSettingKeys = {
     SettingKey<S>{"free_floor", "--free-floor", Type::kNumber, "SIZE|PERCENT",
                   "Free space to leave on the cache's filesystem; 0: none [5%]",
                   Set<SizeOrPercent, &S::free_floor, S>},
+    SettingKey<S>{"bandwidth_limit", "--bandwidth-limit", Type::kNumber, "SIZE",
+                  "Most that all downloads together may bring in a second, e.g. 200MiB; what "
+                  "somebody waits for goes first; 0: no limit [0]",
+                  Set<ParseSize, &S::bandwidth_limit, S>},
     SettingKey<S>{"shared_cache", "--shared-cache", Type::kText, "DIR",
                   "Cache shared with other nodes (not used yet)", Set<Text, &S::shared_cache, S>},
     SettingKey<S>{"http", "--http", Type::kText, "ADDR:PORT",

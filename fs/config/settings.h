@@ -45,6 +45,7 @@ struct Settings {
   std::optional<std::string> log_level;
   std::optional<Amount> cache_size;
   std::optional<Amount> free_floor;
+  std::optional<std::uint64_t> bandwidth_limit;
   std::optional<std::string> http;
   std::optional<std::string> http_token_file;
   std::optional<std::string> webhook_secret_file;

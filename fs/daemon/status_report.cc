@@ -60,6 +60,7 @@ nlohmann::json DescribeCache(const DaemonSpec& daemon, const index::CacheStats& 
           {"allocated_bytes", stats.allocated_bytes},
           {"limit_bytes", stats.limit_bytes},
           {"free_floor_bytes", stats.free_floor_bytes},
+          {"bandwidth_limit", daemon.bandwidth_limit},
           {"pinned_objects", stats.pinned_objects},
           {"pinned_bytes", stats.pinned_bytes},
           {"evicted_objects", stats.evicted_objects},

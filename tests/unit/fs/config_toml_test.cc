@@ -80,6 +80,7 @@ TEST(TomlFileTest, ReadsEveryKeyOfTheTables) {
                                                           {"log_level", "'debug'"},
                                                           {"cache_size", "'10GiB'"},
                                                           {"free_floor", "'1%'"},
+                                                          {"bandwidth_limit", "'200MiB'"},
                                                           {"shared_cache", "'/s'"},
                                                           {"http", "'127.0.0.1:9810'"},
                                                           {"http_token_file", "'/token'"},

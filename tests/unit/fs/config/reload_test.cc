@@ -29,13 +29,15 @@ TEST_F(ReloadTest, LaysTheFlagsOfThenOverTheFileOfNow) {
   origin_.sources = {"a=s3://bucket/a"};
   origin_.reach = {{"endpoint", "http://minio:9000"}};
   Write(
-      "cache_size = 5\nfree_floor = \"7%\"\n[timeouts]\nlisting_ttl = \"5s\"\n"
+      "cache_size = 5\nfree_floor = \"7%\"\nbandwidth_limit = \"3MiB\"\n[timeouts]\nlisting_ttl = "
+      "\"5s\"\n"
       "[[source]]\nname = \"d\"\nuri = \"dir:/d\"\n");
   const auto config = LoadAgain(origin_);
   ASSERT_TRUE(config) << config.error().what;
   EXPECT_EQ(config->daemon.cache_directory, "/c");
   EXPECT_EQ(config->daemon.cache_size, (Amount{Amount::Unit::kBytes, 1u << 30}));
   EXPECT_EQ(config->daemon.free_floor, (Amount{Amount::Unit::kPercent, 7}));
+  EXPECT_EQ(config->daemon.bandwidth_limit, 3u << 20);
   EXPECT_EQ(config->mount.listing_ttl, std::chrono::seconds(5));
   ASSERT_EQ(config->mount.sources.size(), 2u);
   EXPECT_EQ(config->mount.sources[0].name, "d");
