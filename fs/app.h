@@ -114,6 +114,8 @@ class App final : public DaemonApi {
   Result<void> Upgrade(const std::string& program) override;
   Result<std::uint64_t> StartJob(JobKind kind, const std::vector<std::string>& paths) override;
   Result<nlohmann::json> Job(std::uint64_t id) override;
+  Result<std::string> JobOutput(std::uint64_t id) override;
+  Result<std::size_t> ImportProfiles(const std::string& file) override;
 
  private:
   struct Served {

@@ -9,6 +9,7 @@
 
 #include "fs/app.h"
 #include "fs/daemon/log.h"
+#include "fs/daemon/shared_profiles.h"
 #include "fs/daemon/status_report.h"
 
 // App, part 2: what the control socket asks.
@@ -87,6 +88,16 @@ Result<std::uint64_t> App::StartJob(JobKind kind, const std::vector<std::string>
 }
 
 Result<nlohmann::json> App::Job(std::uint64_t id) { return jobs_->Describe(id); }
+
+Result<std::string> App::JobOutput(std::uint64_t id) { return jobs_->Output(id); }
+
+Result<std::size_t> App::ImportProfiles(const std::string& file) {
+  const auto profiles = index::ProfileFile::Decode(file);
+  if (!profiles) return std::unexpected(profiles.error());
+  auto kept = KeepProfiles(cache_->records(), *profiles);
+  if (kept) spdlog::info("profiles.imported count={}", *kept);
+  return kept;
+}
 
 nlohmann::json App::Status() {
   nlohmann::json status = DescribeSelf("");

@@ -51,12 +51,13 @@ std::optional<AccessProfile> AccessProfile::Decode(std::string_view bytes) {
   profile.object_bytes = Take(bytes);
   const std::uint64_t count = Take(bytes);
   if (count > kMostRanges || bytes.size() != count * 16) return std::nullopt;
+  std::uint64_t left = profile.object_bytes;  // Ranges are disjoint.
   for (std::uint64_t i = 0; i < count; ++i) {
     const std::uint64_t begin = Take(bytes);
     const std::uint64_t size = Take(bytes);
-    const bool within =
-        size > 0 && size <= profile.object_bytes && begin <= profile.object_bytes - size;
+    const bool within = size > 0 && size <= left && begin <= profile.object_bytes - size;
     if (!within) return std::nullopt;
+    left -= size;
     profile.ranges.push_back(ByteRange::At(begin, size));
   }
   return profile;
@@ -67,10 +68,21 @@ std::string AccessProfile::KeyOf(const fetch::ObjectId& id) {
 }
 
 std::string AccessProfile::LayoutKeyOf(const fetch::ObjectId& id) {
+  return fmt::format("l{}\n{}\n{}", id.domain, id.size_bytes, NameOf(id));
+}
+
+std::string AccessProfile::SharedKeyOf(std::string_view name, std::uint64_t size_bytes) {
+  return fmt::format("s{}\n{}", size_bytes, name);
+}
+
+std::string_view AccessProfile::NameOf(const fetch::ObjectId& id) {
   const std::string_view key = id.key;
   const std::size_t slash = key.rfind('/');
-  const std::string_view name = slash == std::string_view::npos ? key : key.substr(slash + 1);
-  return fmt::format("l{}\n{}\n{}", id.domain, id.size_bytes, name);
+  return slash == std::string_view::npos ? key : key.substr(slash + 1);
+}
+
+std::vector<std::string> AccessProfile::KeysFor(const fetch::ObjectId& id) {
+  return {KeyOf(id), LayoutKeyOf(id), SharedKeyOf(NameOf(id), id.size_bytes)};
 }
 
 ProfileRecorder::ProfileRecorder(std::uint64_t object_bytes, std::uint64_t chunk_bytes)

@@ -21,15 +21,24 @@ struct AccessProfile {
   std::uint64_t object_bytes = 0;
   std::vector<ByteRange> ranges;  ///< In order of first use; disjoint, not empty.
 
+  friend bool operator==(const AccessProfile&, const AccessProfile&) = default;
+
   std::uint64_t bytes() const;
   std::string Encode() const;
-  /// Nullopt for what is no profile, or of more than it says. From another machine: not trusted.
+  /// Nullopt for what is no profile, or of more than it says, or than its object has. From another
+  /// machine: not trusted.
   static std::optional<AccessProfile> Decode(std::string_view bytes);
 
   /// The record keys of an object's own profile, and of one that fits every object of the same
   /// name and size, as the next version of a model has mostly.
   static std::string KeyOf(const fetch::ObjectId& id);
   static std::string LayoutKeyOf(const fetch::ObjectId& id);
+  /// That of one that came as a file: for objects of this name and size, wherever they are.
+  static std::string SharedKeyOf(std::string_view name, std::uint64_t size_bytes);
+  /// The last component of an object's key.
+  static std::string_view NameOf(const fetch::ObjectId& id);
+  /// All keys under which there may be one for `id`, the best first.
+  static std::vector<std::string> KeysFor(const fetch::ObjectId& id);
 };
 
 /// Watches the reads of a load.

@@ -35,6 +35,7 @@ constexpr std::array kCommands = {
     CommandEntry{"unpin", "Let them be evicted again", &DefineUnpin},
     CommandEntry{"evict", "Remove cached bytes below paths", &DefineEvict},
     CommandEntry{"verify", "Check cached bytes against their checksums", &DefineVerify},
+    CommandEntry{"profile", "Share between machines what loads want first", &DefineProfile},
     CommandEntry{"upgrade", "Hand live mounts over to this program", &DefineUpgrade},
     CommandEntry{"hold", "Keep mounts alive while the container that serves them is replaced",
                  &DefineHold},

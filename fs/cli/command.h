@@ -40,6 +40,7 @@ CommandBody DefineVerify(CLI::App& command);
 CommandBody DefinePin(CLI::App& command);
 CommandBody DefineUnpin(CLI::App& command);
 CommandBody DefineEvict(CLI::App& command);
+CommandBody DefineProfile(CLI::App& command);
 CommandBody DefineDoctor(CLI::App& command);
 CommandBody DefineUpgrade(CLI::App& command);
 CommandBody DefineHold(CLI::App& command);

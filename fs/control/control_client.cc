@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "fetch/base/base64.h"
 #include "fetch/base/handle.h"
 #include "fs/control/wire.h"
 
@@ -115,6 +116,27 @@ Result<std::uint64_t> ControlClient::StartJob(JobKind kind, const std::vector<st
                 fmt::format("POST {} on '{}': no job number in the answer", path, socket_path_));
   }
   return job->get<std::uint64_t>();
+}
+
+Result<std::string> ControlClient::JobOutput(std::uint64_t id) {
+  const std::string path = fmt::format("/api/v1/jobs/{}/output", id);
+  auto answer = Call("GET", path, "", options_.mount_timeout);
+  if (!answer) return std::unexpected(std::move(answer.error()));
+  const auto field = answer->find("output");
+  auto output = field != answer->end() && field->is_string()
+                    ? Base64Decode(field->get_ref<const std::string&>())
+                    : std::nullopt;
+  if (!output) {
+    return Fail(Errc::kIo, fmt::format("GET {} on '{}': no output", path, socket_path_));
+  }
+  return *std::move(output);
+}
+
+Result<std::uint64_t> ControlClient::ImportProfiles(const std::string& file) {
+  auto answer =
+      Call("POST", "/api/v1/profiles", Dump({{"file", Base64Encode(file)}}), options_.timeout);
+  if (!answer) return std::unexpected(std::move(answer.error()));
+  return answer->value("profiles", std::uint64_t{0});
 }
 
 Result<json> ControlClient::Job(std::uint64_t id) {

@@ -37,6 +37,12 @@ class ControlClient {
   Result<std::uint64_t> StartJob(JobKind kind, const std::vector<std::string>& paths);
   /// The object of README.md, "Jobs".
   Result<nlohmann::json> Job(std::uint64_t id);
+  /// What a job has made.
+  Result<std::string> JobOutput(std::uint64_t id);
+  /// Returns how many profiles `file` had. Requires: base64 makes it no longer than
+  /// kMaxControlBody; kMostProfileBytes are safe.
+  Result<std::uint64_t> ImportProfiles(const std::string& file);
+  static constexpr std::size_t kMostProfileBytes = 3'000'000;
 
  private:
   Result<nlohmann::json> Call(const char* method, const std::string& path, const std::string& body,

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <utility>
 
+#include "fetch/base/base64.h"
 #include "fs/control/unix_listener.h"
 #include "fs/control/wire.h"
 
@@ -75,6 +76,7 @@ class Router {
       return OnlyGet(method, [&] { return Job(path.substr(kJobs.size())); });
     }
     if (path == "/api/v1/mounts") return OnlyPost(method, [&] { return AddMount(body); });
+    if (path == "/api/v1/profiles") return OnlyPost(method, [&] { return ImportProfiles(body); });
     if (path == "/api/v1/upgrade") return OnlyPost(method, [&] { return Upgrade(body); });
     if (path.starts_with(kApi)) {
       const auto kind = std::ranges::find(kJobKinds, path.substr(kApi.size()),
@@ -102,10 +104,17 @@ class Router {
   }
 
   Answer Job(std::string_view number) {
+    static constexpr std::string_view kOutput = "/output";
+    const bool output = number.ends_with(kOutput);
+    if (output) number.remove_suffix(kOutput.size());
     std::uint64_t id = 0;
     const auto [rest, error] = std::from_chars(number.data(), number.data() + number.size(), id);
     if (error != std::errc{} || rest != number.data() + number.size()) {
       return Failure(Error{Errc::kInvalid, fmt::format("'{}' is no job number", number)});
+    }
+    if (output) {
+      auto bytes = api_.JobOutput(id);
+      return bytes ? Answer{200, Dump({{"output", Base64Encode(*bytes)}})} : Failure(bytes.error());
     }
     auto job = api_.Job(id);
     return job ? Answer{200, Dump(*job)} : Failure(job.error());
@@ -118,6 +127,16 @@ class Router {
     if (!spec) return Failure(spec.error());
     auto added = api_.AddMount(*spec);
     return added ? Answer{201, "{}"} : Failure(added.error());
+  }
+
+  Answer ImportProfiles(std::string_view body) {
+    const json parsed = json::parse(body, nullptr, false);
+    const auto file = parsed.is_object() && parsed.contains("file") && parsed["file"].is_string()
+                          ? Base64Decode(parsed["file"].get_ref<const std::string&>())
+                          : std::nullopt;
+    if (!file) return Failure(Error{Errc::kInvalid, "the body must be {\"file\": \"<base64>\"}"});
+    const auto kept = api_.ImportProfiles(*file);
+    return kept ? Answer{200, Dump({{"profiles", *kept}})} : Failure(kept.error());
   }
 
   Answer Upgrade(std::string_view body) {

@@ -36,6 +36,12 @@ class DaemonApi {
   /// {"id","kind","state":"running|done|failed","bytes_done","bytes_total","files_done",
   /// "files_total","error","report"}. Errors: kNotFound.
   virtual Result<nlohmann::json> Job(std::uint64_t id) = 0;
+  /// What a job has made, any bytes: see JobKind. Errors: kNotFound.
+  virtual Result<std::string> JobOutput(std::uint64_t id) = 0;
+
+  /// Keeps access profiles that came as a file (index/profile_file.h), whoever wrote it. Returns
+  /// how many. Errors: kInvalid, saying what is wrong with it.
+  virtual Result<std::size_t> ImportProfiles(const std::string& file) = 0;
 };
 
 }  // namespace modelfs::fs

@@ -7,6 +7,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "fs/daemon/shared_profiles.h"
 #include "fs/tree/walker.h"
 
 namespace modelfs::fs {
@@ -295,6 +296,26 @@ Result<void> RunEvict(const State& state, const std::shared_ptr<index::Cache>& c
                     {"bytes", report.bytes},
                     {"in_use", report.in_use},
                     {"pinned", report.pinned}});
+  return {};
+}
+
+Result<void> RunExportProfiles(const State& state, const std::shared_ptr<index::Cache>& cache,
+                               const std::vector<JobTarget>& targets) {
+  auto ids = IdsOf(state, targets);
+  if (!ids) return std::unexpected(ids.error());
+  const auto file = GatherProfiles(cache->records(), *ids);
+  if (file.profiles.empty()) {
+    return Fail(Errc::kNotFound,
+                "no load of these files is known: load the model once through this cache, and let "
+                "go of its files");
+  }
+  std::string bytes = file.Encode();
+  if (bytes.size() > index::ProfileFile::kMostBytes) {
+    return Fail(Errc::kInvalid, "the profiles of so many files have more than 32 MiB: name fewer");
+  }
+  state->SetFilesDone(ids->size());
+  state->SetReport({{"objects", ids->size()}, {"profiles", file.profiles.size()}});
+  state->SetOutput(std::move(bytes));
   return {};
 }
 

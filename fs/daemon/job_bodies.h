@@ -36,4 +36,10 @@ Result<void> RunEvict(const std::shared_ptr<JobState>& state,
                       const std::shared_ptr<index::Cache>& cache,
                       const std::vector<JobTarget>& targets);
 
+/// The output is an index::ProfileFile of what is known of their files; the report is {"objects",
+/// "profiles"}. Errors: kNotFound, nothing is known; kInvalid, it would be too large.
+Result<void> RunExportProfiles(const std::shared_ptr<JobState>& state,
+                               const std::shared_ptr<index::Cache>& cache,
+                               const std::vector<JobTarget>& targets);
+
 }  // namespace modelfs::fs

@@ -69,6 +69,16 @@ void JobState::SetReport(nlohmann::json report) {
   report_ = std::move(report);
 }
 
+void JobState::SetOutput(std::string output) {
+  MutexLock lock(mutex_);
+  output_ = std::move(output);
+}
+
+std::string JobState::Output() const {
+  MutexLock lock(mutex_);
+  return output_;
+}
+
 void JobState::Finish(const Result<void>& result) {
   std::map<std::size_t, std::shared_ptr<index::CachedObject>> objects;
   MutexLock lock(mutex_);

@@ -41,6 +41,8 @@ class JobState {
   void SetBytesDone(std::uint64_t bytes);
   void SetFilesDone(std::uint64_t files);
   void SetReport(nlohmann::json report);
+  void SetOutput(std::string output);
+  std::string Output() const;
   /// Ends the job.
   void Finish(const Result<void>& result);
   bool running() const;
@@ -67,6 +69,7 @@ class JobState {
   std::uint64_t files_total_ GUARDED_BY(mutex_) = 0;
   std::string error_ GUARDED_BY(mutex_);
   nlohmann::json report_ GUARDED_BY(mutex_);
+  std::string output_ GUARDED_BY(mutex_);
   std::map<std::size_t, std::shared_ptr<index::CachedObject>> current_ GUARDED_BY(mutex_);
 };
 

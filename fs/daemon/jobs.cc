@@ -23,6 +23,7 @@ Result<void> RunJob(JobKind kind, const std::shared_ptr<JobState>& state,
     case JobKind::kPin: return RunPin(state, cache, targets);
     case JobKind::kUnpin: return RunUnpin(state, cache, targets);
     case JobKind::kEvict: return RunEvict(state, cache, targets);
+    case JobKind::kExportProfiles: return RunExportProfiles(state, cache, targets);
   }
   return Fail(Errc::kInvalid, "no such job");
 }
@@ -69,6 +70,17 @@ Result<nlohmann::json> Jobs::Describe(std::uint64_t id) const {
     state = found->second.state;
   }
   return state->Describe();
+}
+
+Result<std::string> Jobs::Output(std::uint64_t id) const {
+  std::shared_ptr<JobState> state;
+  {
+    MutexLock lock(mutex_);
+    const auto found = jobs_.find(id);
+    if (found == jobs_.end()) return Fail(Errc::kNotFound, fmt::format("no job {}", id));
+    state = found->second.state;
+  }
+  return state->Output();
 }
 
 nlohmann::json Jobs::DescribeAll() const {

@@ -42,6 +42,9 @@ class Jobs {
   /// Errors: kNotFound.
   Result<nlohmann::json> Describe(std::uint64_t id) const EXCLUDES(mutex_);
   nlohmann::json DescribeAll() const EXCLUDES(mutex_);
+  /// What a job that is done has made: of kExportProfiles, an index::ProfileFile.
+  /// Errors: kNotFound.
+  Result<std::string> Output(std::uint64_t id) const EXCLUDES(mutex_);
   std::size_t Running() const EXCLUDES(mutex_);
 
   /// Cancels what runs and waits for its threads, which wait for nothing else. Idempotent.

@@ -103,6 +103,19 @@ class FakeDaemonApi : public fs::DaemonApi {
     if (states.size() > 1) states.pop_front();
     return state;
   }
+  Result<std::string> JobOutput(std::uint64_t id) override EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    if (!jobs_.contains(id)) return Fail(Errc::kNotFound, "no job " + std::to_string(id));
+    return output;
+  }
+  Result<std::size_t> ImportProfiles(const std::string& file) override EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    if (failure_) return std::unexpected(*std::exchange(failure_, std::nullopt));
+    started_.push_back("import " + std::to_string(file.size()));
+    return std::size_t{1};
+  }
+
+  std::string output;  ///< Of every job.
 
  private:
   Result<std::uint64_t> Start(const std::string& kind, const std::vector<std::string>& paths)

@@ -1,0 +1,42 @@
+#include "fs/daemon/shared_profiles.h"
+
+#include <set>
+#include <string>
+#include <utility>
+
+namespace modelfs::fs {
+
+using index::AccessProfile;
+using index::ProfileFile;
+
+ProfileFile GatherProfiles(const index::RecordStore& records,
+                           const std::vector<fetch::ObjectId>& ids) {
+  ProfileFile file;
+  std::set<std::pair<std::string, std::uint64_t>> seen;
+  for (const fetch::ObjectId& id : ids) {
+    const std::string name(AccessProfile::NameOf(id));
+    if (name.empty() || name.size() > ProfileFile::kMostNameBytes) continue;
+    if (file.profiles.size() == ProfileFile::kMostProfiles) break;
+    for (const std::string& key : AccessProfile::KeysFor(id)) {
+      const auto record = records.Get(index::RecordKind::kProfile, key);
+      auto profile = record ? AccessProfile::Decode(*record) : std::nullopt;
+      if (!profile || profile->object_bytes != id.size_bytes) continue;
+      if (seen.emplace(name, id.size_bytes).second) {
+        file.profiles.push_back({.name = name, .profile = *std::move(profile)});
+      }
+      break;
+    }
+  }
+  return file;
+}
+
+Result<std::size_t> KeepProfiles(index::RecordStore& records, const ProfileFile& file) {
+  for (const index::NamedProfile& named : file.profiles) {
+    const std::string key = AccessProfile::SharedKeyOf(named.name, named.profile.object_bytes);
+    auto put = records.Put(index::RecordKind::kProfile, key, named.profile.Encode());
+    if (!put) return std::unexpected(put.error());
+  }
+  return file.profiles.size();
+}
+
+}  // namespace modelfs::fs
