@@ -151,6 +151,28 @@ class CachedObject {
 
   virtual ObjectStatus Status() const = 0;
 
+  /// Runs `action` once, on the `plan` thread, when half of the object has been read since it was
+  /// opened: its readers take all of it. Soon if that is so already; never if they let go before.
+  /// One that was there before is forgotten.
+  virtual void WhenTaken(std::move_only_function<void()> /*action*/) {}
+
+  /// A wish that outlives whoever holds the object.
+  struct Ahead {
+    /// Asked before each request, under a lock: must not wait nor call the cache.
+    std::function<bool()> wanted;
+    /// Runs on the `plan` thread once all that was absent has been asked for; not if it was dropped
+    /// before, because it was not wanted or could not be had.
+    std::move_only_function<void()> asked;
+  };
+  /// Fetches what is absent, as a plan. False, and nothing is done, where it cannot be kept, with
+  /// `more_bytes` that others will take, without evicting something. Looks at the disk, so not on a
+  /// request. Requires: in or after WhenLoaded.
+  virtual bool WantAhead(std::uint64_t /*more_bytes*/, Ahead /*ahead*/) { return false; }
+
+  /// What the object's own structure names of other files, relative to its folder: see
+  /// Layout::siblings. `done` on the `plan` thread, with none where there is nothing to be known.
+  virtual void Siblings(std::move_only_function<void(std::vector<std::string>)> done) { done({}); }
+
   /// Runs `action` once what of the object is on disk is known: inside the call, or soon on the
   /// `open` thread.
   virtual void WhenLoaded(std::move_only_function<void()> action) { action(); }

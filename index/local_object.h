@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,7 +33,7 @@ class LayoutReader;
 /// request happens under it: what is to be done is gathered in Actions and run after.
 /// Lifetime: kept alive by whoever holds it, by its flights and by disk operations in progress.
 /// Split over local_object.cc (life), _read.cc (reads and checks), _plan.cc and
-/// _layout.cc (what will be read),
+/// _layout.cc (what will be read), _ahead.cc (what others want of it),
 /// _fetch.cc (wishes and flights),
 /// _stream.cc (objects that come as a whole), _store.cc (files), _sums.cc (the origin's sums),
 /// _seal.cc (files for the kernel) and _evict.cc (recency, eviction).
@@ -50,6 +51,9 @@ class LocalObject final : public CachedObject,
   void Want(ByteRange range, Priority priority) override;
   void FetchAll(Priority priority, Done<void> done) override;
   ObjectStatus Status() const override;
+  void WhenTaken(std::move_only_function<void()> action) override EXCLUDES(mutex_);
+  bool WantAhead(std::uint64_t more_bytes, Ahead ahead) override EXCLUDES(mutex_);
+  void Siblings(std::move_only_function<void(std::vector<std::string>)> done) override;
   void WhenLoaded(std::move_only_function<void()> action) override EXCLUDES(mutex_);
   void WantSealed() override EXCLUDES(mutex_);
   Result<Fd> OpenSealed() override EXCLUDES(mutex_);
@@ -136,6 +140,7 @@ class LocalObject final : public CachedObject,
     std::uint64_t owner = 0;  ///< A read-ahead cursor, kPlanOwner; 0: nobody in particular.
     std::uint64_t next = 0;
     std::uint64_t end = 0;
+    std::shared_ptr<Ahead> ahead = nullptr;  ///< Null: wanted as long as it stands here.
   };
   enum class FilesState : std::uint8_t {
     kIdle,       ///< Not ready for writing; perhaps no files yet.
@@ -186,9 +191,15 @@ class LocalObject final : public CachedObject,
   // local_object_layout.cc
   void StartLayout(Actions& actions) REQUIRES(mutex_);
   void OnPlanThread(std::move_only_function<void()> task);
-  void FollowLayout(std::shared_ptr<LayoutReader> reader, LayoutStep step) EXCLUDES(mutex_);
+  /// Nullopt: its structure is not understood, or could not be read.
+  using LayoutDone = std::move_only_function<void(std::optional<Layout>)>;
+  void FollowLayout(std::shared_ptr<LayoutReader> reader, LayoutStep step, LayoutDone done)
+      EXCLUDES(mutex_);
   void LayoutKnown(Layout layout) EXCLUDES(mutex_);
   void WishByLayout(Actions& actions) REQUIRES(mutex_);
+
+  // local_object_ahead.cc
+  void NoteTaken(ByteRange read, Actions& actions) REQUIRES(mutex_);
 
   // local_object_fetch.cc
   void AddDemand(const std::vector<std::uint64_t>& absent, Actions& actions) REQUIRES(mutex_);
@@ -197,8 +208,8 @@ class LocalObject final : public CachedObject,
   void AddWish(Priority priority, Wish wish) REQUIRES(mutex_);
   void WishForAll(std::uint64_t owner, Actions& actions) REQUIRES(mutex_);
   void WakeLoader(Priority priority, Actions& actions) REQUIRES(mutex_);
-  Wish* NextWish(Priority priority, std::uint64_t most, std::uint64_t& first, std::uint64_t& end)
-      REQUIRES(mutex_);
+  Wish* NextWish(Priority priority, std::uint64_t most, std::uint64_t& first, std::uint64_t& end,
+                 Actions& actions) REQUIRES(mutex_);
   bool NextRun(Wish& wish, std::uint64_t most, std::uint64_t& first, std::uint64_t& end) const
       REQUIRES(mutex_);
   void NoteFetch(const Result<void>& result, Actions& actions) REQUIRES(mutex_);
@@ -294,6 +305,8 @@ class LocalObject final : public CachedObject,
   std::vector<ByteRange> parts_ GUARDED_BY(mutex_);  ///< As its structure says; empty: not known.
   std::uint64_t furthest_read_ GUARDED_BY(mutex_) = 0;  ///< End of it.
   std::uint64_t stray_reads_ GUARDED_BY(mutex_) = 0;    ///< Of chunks that are not planned.
+  std::uint64_t taken_bytes_ GUARDED_BY(mutex_) = 0;    ///< Read since it was opened.
+  std::move_only_function<void()> when_taken_ GUARDED_BY(mutex_);
   std::vector<Done<void>> whole_waiters_ GUARDED_BY(mutex_);
   std::optional<Error> changed_ GUARDED_BY(mutex_);
   std::optional<Errc> failure_said_ GUARDED_BY(mutex_);  ///< In the log, since a fetch last worked.

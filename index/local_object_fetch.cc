@@ -60,7 +60,8 @@ void LocalObject::AddWish(Priority priority, Wish wish) {
       w.next = std::max(w.next, wish.next);
       return;
     }
-    if (wish.owner == 0 && w.owner == 0 && w.next <= wish.next && wish.end <= w.end) return;
+    if (wish.owner != 0 || w.owner != 0 || w.ahead) continue;
+    if (w.next <= wish.next && wish.end <= w.end) return;
   }
   wishes.push_back(wish);
 }
@@ -88,7 +89,8 @@ bool LocalObject::NextRun(Wish& wish, std::uint64_t most, std::uint64_t& first,
 /// The wish whose turn it is, with its next absent chunks; null when there is none. A plan goes in
 /// its own order, wishes in turn.
 LocalObject::Wish* LocalObject::NextWish(Priority priority, std::uint64_t most,
-                                         std::uint64_t& first, std::uint64_t& end) {
+                                         std::uint64_t& first, std::uint64_t& end,
+                                         Actions& actions) {
   while (priority == Priority::kPlan && !plan_.empty()) {
     if (NextRun(plan_.front(), most, first, end)) return &plan_.front();
     plan_.pop_front();
@@ -96,7 +98,15 @@ LocalObject::Wish* LocalObject::NextWish(Priority priority, std::uint64_t most,
   auto& wishes = wishes_[static_cast<std::size_t>(priority)];
   while (!wishes.empty()) {
     const std::size_t at = turn_ % wishes.size();
-    if (NextRun(wishes[at], most, first, end)) return &wishes[at];
+    const std::shared_ptr<Ahead> ahead = wishes[at].ahead;
+    const bool wanted = !ahead || ahead->wanted();
+    if (wanted && NextRun(wishes[at], most, first, end)) return &wishes[at];
+    // What it holds may end with it: not under the lock.
+    if (ahead) {
+      actions.Add([self = shared_from_this(), ahead, wanted] {
+        if (wanted) self->OnPlanThread([ahead] { ahead->asked(); });
+      });
+    }
     wishes.erase(wishes.begin() + static_cast<std::ptrdiff_t>(at));
   }
   return nullptr;
@@ -107,6 +117,7 @@ Prefetcher::Outcome LocalObject::StartPrefetch(Priority priority, std::uint64_t&
   const std::uint64_t most = std::min(core_->link.RequestChunks(priority), share);
   std::shared_ptr<Flight> flight;
   Reservation reservation;
+  bool no_buffers = false;
   Actions actions;
   {
     const MutexLock lock(mutex_);
@@ -117,14 +128,16 @@ Prefetcher::Outcome LocalObject::StartPrefetch(Priority priority, std::uint64_t&
     if (closed_ || changed_ || corrupt_) plan_.clear();
     std::uint64_t first = 0;
     std::uint64_t end = 0;
-    Wish* const wish = NextWish(priority, most, first, end);
+    Wish* const wish = NextWish(priority, most, first, end, actions);
     if (wish != nullptr && stream_only_) {
       wishes.clear();
       plan_.clear();
       EnsureStream(actions);
     } else if (wish != nullptr) {
       reservation = core_->buffers->TryReserve(end - first);
-      if (reservation.count() == 0) return Outcome::kNoBuffers;
+      no_buffers = reservation.count() == 0;
+    }
+    if (reservation.count() > 0) {
       end = first + reservation.count();
       wish->next = end;
       ++turn_;
@@ -139,7 +152,7 @@ Prefetcher::Outcome LocalObject::StartPrefetch(Priority priority, std::uint64_t&
     }
   }
   actions.Run();
-  if (!flight) return Outcome::kNothing;
+  if (!flight) return no_buffers ? Outcome::kNoBuffers : Outcome::kNothing;
   bytes = flight->bytes();
   flight->Start(std::move(reservation));
   return Outcome::kStarted;

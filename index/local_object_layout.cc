@@ -1,6 +1,7 @@
 // What an object's own structure says about the bytes that its loader will want.
 #include <spdlog/spdlog.h>
 
+#include <optional>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -22,7 +23,22 @@ void LocalObject::StartLayout(Actions& actions) {
   std::shared_ptr<LayoutReader> reader = LayoutReader::For(id_.key, id_.size_bytes);
   if (!reader) return;
   actions.Add([self = shared_from_this(), reader = std::move(reader)] {
-    self->OnPlanThread([self, reader] { self->FollowLayout(reader, reader->Begin()); });
+    self->OnPlanThread([self, reader] {
+      self->FollowLayout(reader, reader->Begin(), [self](std::optional<Layout> layout) {
+        if (layout) self->LayoutKnown(*std::move(layout));
+      });
+    });
+  });
+}
+
+void LocalObject::Siblings(std::move_only_function<void(std::vector<std::string>)> done) {
+  std::shared_ptr<LayoutReader> reader = LayoutReader::For(id_.key, id_.size_bytes);
+  OnPlanThread([self = shared_from_this(), reader, done = std::move(done)]() mutable {
+    if (!reader) return done({});
+    self->FollowLayout(reader, reader->Begin(),
+                       [done = std::move(done)](std::optional<Layout> layout) mutable {
+                         done(layout ? std::move(layout->siblings) : std::vector<std::string>());
+                       });
   });
 }
 
@@ -31,19 +47,23 @@ void LocalObject::OnPlanThread(std::move_only_function<void()> task) {
 }
 
 /// On the `plan` thread: headers may be long.
-void LocalObject::FollowLayout(std::shared_ptr<LayoutReader> reader, LayoutStep step) {
-  if (auto* layout = std::get_if<Layout>(&step)) return LayoutKnown(std::move(*layout));
+void LocalObject::FollowLayout(std::shared_ptr<LayoutReader> reader, LayoutStep step,
+                               LayoutDone done) {
+  if (auto* layout = std::get_if<Layout>(&step)) return done(std::move(*layout));
   if (const auto* doubt = std::get_if<LayoutDoubt>(&step)) {
     spdlog::debug("plan.no_layout object={} why=\"{}\"", id_.Describe(), doubt->why);
-    return;
+    return done(std::nullopt);
   }
   const ByteRange range = std::get<LayoutNeed>(step).range;
   auto buffer = std::make_shared<std::vector<std::byte>>(range.size());
   ReadAs(Reader::kOurselves, range.begin, *buffer,
-         [self = shared_from_this(), reader = std::move(reader), buffer](Result<std::size_t> n) {
-           if (!n || *n != buffer->size()) return;
-           self->OnPlanThread(
-               [self, reader, buffer] { self->FollowLayout(reader, reader->Feed(*buffer)); });
+         [self = shared_from_this(), reader = std::move(reader), buffer,
+          done = std::move(done)](Result<std::size_t> n) mutable {
+           const bool read = n && *n == buffer->size();
+           self->OnPlanThread([self, reader, buffer, read, done = std::move(done)]() mutable {
+             if (!read) return done(std::nullopt);
+             self->FollowLayout(reader, reader->Feed(*buffer), std::move(done));
+           });
          });
 }
 

@@ -31,6 +31,7 @@ void LocalObject::NoteRead(ByteRange read, Actions& actions) {
   if (cold_ && id_.size_bytes >= kLeastPlanned) StartPlan(actions);
   if (recorder_) recorder_->Note(read);
   furthest_read_ = std::max(furthest_read_, read.end);
+  NoteTaken(read, actions);
   WishByLayout(actions);
   if (chunks_.whole() || StoreBroken() || FollowsProfile(read)) return;
   const ReadAhead::Advice advice = read_ahead_.Note(read);
@@ -94,6 +95,7 @@ void LocalObject::ForgetWishes() {
 
 /// Nobody reads it any more: what was only guessed that readers will want is not wanted.
 void LocalObject::LetGo() {
+  std::move_only_function<void()> forgotten;
   Actions actions;
   {
     const MutexLock lock(mutex_);
@@ -106,6 +108,8 @@ void LocalObject::LetGo() {
     read_ahead_.Forget();
     layout_wished_ = false;
     furthest_read_ = 0;
+    taken_bytes_ = 0;
+    forgotten = std::exchange(when_taken_, nullptr);
     SaveProfile(actions);
     cold_ = recorder_ != nullptr;
   }

@@ -35,6 +35,7 @@ fetch::Entry AtOrigin(const Directory::Item& item) {
 OriginTree::OriginTree(Options options)
     : options_(std::move(options)),
       store_(std::make_shared<ListingStore>(options_.cache ? &options_.cache->records() : nullptr)),
+      shards_(std::make_shared<ShardsAhead>(options_.cache)),
       listing_ttl_(options_.listing_ttl) {
   tick_ = StartThread("tick", [this] { Tick(); });
 }
@@ -320,6 +321,7 @@ Result<std::shared_ptr<index::CachedObject>> OriginTree::Open(std::uint64_t file
   if (small && scans_.NoteOpen(node.manifest, node.index, Clock::now())) {
     FetchNeighbours(*place->directory);
   }
+  NoteShard(place->directory, place->item, object);
   return object;
 }
 

@@ -9,6 +9,7 @@
 #include "fs/tree/directory.h"
 #include "fs/tree/node_record.h"
 #include "fs/tree/scan_ahead.h"
+#include "fs/tree/shards_ahead.h"
 #include "fs/tree/tree.h"
 
 namespace modelfs::fs {
@@ -73,6 +74,8 @@ class OriginTree final : public Tree, public std::enable_shared_from_this<Origin
   void NoteLook(std::uint64_t id, const Directory& directory);
   void FetchNeighbours(const Directory& directory);
   void ListNeighbours(std::uint64_t id);
+  void NoteShard(const std::shared_ptr<Directory>& directory, const Directory::Item& item,
+                 const std::shared_ptr<index::CachedObject>& object);
   static fetch::ObjectId IdentityOf(const Directory& directory, const Directory::Item& item);
   void Ensure(const std::shared_ptr<Directory>& directory, Done<void> done);
   static Node NodeOf(std::uint32_t serial, std::uint32_t index, const Directory::Item& item,
@@ -84,6 +87,7 @@ class OriginTree final : public Tree, public std::enable_shared_from_this<Origin
   const std::chrono::system_clock::time_point created_ = std::chrono::system_clock::now();
   const std::shared_ptr<ListingStore> store_;
   ScanAhead scans_;
+  const std::shared_ptr<ShardsAhead> shards_;
   mutable Mutex mutex_;
   std::vector<Slot> slots_ GUARDED_BY(mutex_);  ///< By number - 1.
   std::chrono::milliseconds listing_ttl_ GUARDED_BY(mutex_);

@@ -1,5 +1,7 @@
 // How a tree fetches what a scan of its directories will want.
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "fs/tree/node_id.h"
 #include "fs/tree/origin_tree.h"
@@ -32,6 +34,21 @@ void OriginTree::ListNeighbours(std::uint64_t id) {
     auto directory = DirectoryOf(NodeId{.manifest = parent->serial(), .index = index}.Pack());
     if (directory && !(*directory)->Listed()) Ensure(*directory, [](const Result<void>&) {});
   }
+}
+
+void OriginTree::NoteShard(const std::shared_ptr<Directory>& directory, const Directory::Item& item,
+                           const std::shared_ptr<index::CachedObject>& object) {
+  constexpr std::size_t kMostLooked = 20'000;
+  if (!ShardsAhead::IsOfInterest(item.RawName())) return;
+  shards_->Opened(std::to_string(directory->serial()), item.RawName(), object, [directory] {
+    std::vector<ShardsAhead::File> files;
+    for (const auto& [index, entry] : directory->Slice(0, kMostLooked)) {
+      if (entry.kind != fetch::Entry::Kind::kFile) continue;
+      if (!ShardsAhead::IsOfInterest(entry.RawName())) continue;
+      files.push_back({entry.RawName(), IdentityOf(*directory, entry), directory->origin()});
+    }
+    return files;
+  });
 }
 
 /// Somebody looks into the directory that node `id` is, and that was listed.

@@ -55,7 +55,8 @@ RegistryTree::RegistryTree(Options tree, std::shared_ptr<RegistryCatalog> catalo
     : options_(std::move(tree)),
       catalog_(std::move(catalog)),
       promotions_(std::move(promotions)),
-      nodes_(options_.nodes, number) {}
+      nodes_(options_.nodes, number),
+      shards_(std::make_shared<ShardsAhead>(options_.cache)) {}
 
 RegistryTree::~RegistryTree() { catalog_->Stop(); }
 
@@ -263,7 +264,11 @@ Result<fetch::ObjectId> RegistryTree::Identity(std::uint64_t file) {
 Result<std::shared_ptr<index::CachedObject>> RegistryTree::Open(std::uint64_t file) {
   auto id = Identity(file);
   if (!id) return std::unexpected(std::move(id.error()));
-  return options_.cache->Get(*id, nodes_.FilesAt(NodeId::Unpack(file).manifest)->origin());
+  const NodeId node = NodeId::Unpack(file);
+  const FilesPtr files = nodes_.FilesAt(node.manifest);
+  auto object = options_.cache->Get(*id, files->origin());
+  NoteShard(node, files, object);
+  return object;
 }
 
 Result<std::shared_ptr<fetch::Origin>> RegistryTree::OriginOf(std::uint64_t file) {

@@ -5,9 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "fs/tree/node_id.h"
 #include "fs/tree/promotions.h"
 #include "fs/tree/registry_catalog.h"
 #include "fs/tree/registry_nodes.h"
+#include "fs/tree/shards_ahead.h"
 #include "fs/tree/tree.h"
 
 namespace modelfs::fs {
@@ -93,6 +95,9 @@ class RegistryTree final : public Tree, public std::enable_shared_from_this<Regi
   std::vector<std::pair<std::string, std::uint64_t>> Links(
       const fetch::RegisteredModel& model) const;
 
+  void NoteShard(const NodeId& node, const FilesPtr& files,
+                 const std::shared_ptr<index::CachedObject>& object);
+
   Node RootNode() const;
   Node ModelNode(std::uint32_t number, const Model& model) const;
   Node LineNode(std::uint32_t number, const Line& line) const;
@@ -103,6 +108,7 @@ class RegistryTree final : public Tree, public std::enable_shared_from_this<Regi
   const std::shared_ptr<Promotions> promotions_;
   const std::chrono::system_clock::time_point created_ = std::chrono::system_clock::now();
   RegistryNodes nodes_;
+  const std::shared_ptr<ShardsAhead> shards_;
 };
 
 /// A model's name as a directory's: escaped reversibly (names.h), and none that is ours.

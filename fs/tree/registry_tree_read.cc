@@ -124,4 +124,25 @@ std::vector<DirectoryEntry> RegistryTree::ReadFiles(std::uint32_t serial, std::u
   return entries;
 }
 
+void RegistryTree::NoteShard(const NodeId& node, const FilesPtr& files,
+                             const std::shared_ptr<index::CachedObject>& object) {
+  const auto raw_name = [](const VersionFiles& all, const VersionFiles::Node& one) {
+    return all.manifest().files[one.file].path.substr(one.directory.size());
+  };
+  const VersionFiles::Node& opened = *files->At(node.index);
+  const std::string name = raw_name(*files, opened);
+  if (!ShardsAhead::IsOfInterest(name)) return;
+  std::string key = fmt::format("{}:{}", node.manifest, opened.directory);
+  shards_->Opened(std::move(key), name, object, [files, raw_name, folder = opened.directory] {
+    std::vector<ShardsAhead::File> found;
+    for (std::uint32_t number = 0; const VersionFiles::Node* other = files->At(number); ++number) {
+      if (!other->is_file || other->directory != folder) continue;
+      std::string other_name = raw_name(*files, *other);
+      if (!ShardsAhead::IsOfInterest(other_name)) continue;
+      found.push_back({std::move(other_name), files->Identity(number), files->origin()});
+    }
+    return found;
+  });
+}
+
 }  // namespace modelfs::fs

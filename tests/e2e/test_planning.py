@@ -142,3 +142,53 @@ def test_small_files_come_with_their_neighbours(modelfs, folder, start_origin):
             assert (mount / "m" / name).read_bytes() == (folder / "origin" / "models" / "site" / name).read_bytes()
     took = time.monotonic() - begun
     assert took < 360 * 0.05 / 2, "each file took a round trip of its own"
+
+
+SHARD = 12 * MIB
+
+
+@pytest.fixture
+def shards(folder):
+    """A model in five shards, and its index; not its model.py."""
+    top = folder / "origin" / "models" / "big"
+    files = [safetensors(top / f"model-{number:05}-of-00005.safetensors", 3, SHARD // 3) for number in range(1, 6)]
+    names = {f"layer.{number}": file.name for number, file in enumerate(files)}
+    (top / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": names}))
+    random_file(top / "other.safetensors", SHARD)
+    return files
+
+
+def test_the_shards_that_an_index_names_follow_the_first(modelfs, start_origin, shards):
+    origin = start_origin("--latency", "20ms")
+    mount = modelfs.mount("m=s3://models/big", endpoint=origin.url)
+    total = sum(shard.stat().st_size for shard in shards)
+    with open_for_pieces(mount / "m" / shards[0].name) as file:
+        assert read_exactly(file.fileno(), SHARD // 4, 0) == shards[0].read_bytes()[:SHARD // 4]
+        assert cached(mount) < 2 * SHARD, "it was not clear yet that whole shards are wanted"
+        assert read_exactly(file.fileno(), SHARD, 0) == shards[0].read_bytes()[:SHARD]
+        wait_for(lambda: cached(mount) >= total, "the others come by themselves", 20)
+    assert cached(mount) < total + MIB, "no more than the index names"
+    assert "models/big/other.safetensors" not in origin.control("stats")["keys"]
+    for shard in shards:
+        assert (mount / "m" / shard.name).read_bytes() == shard.read_bytes()
+
+
+def test_shards_that_nobody_waits_for_any_more_are_not_fetched(modelfs, start_origin, shards):
+    slow = start_origin("--latency", "20ms", "--total-rate", "4MiB")
+    mount = modelfs.mount("m=s3://models/big", endpoint=slow.url)
+    with open(mount / "m" / shards[0].name, "rb", buffering=0) as file:
+        assert read_exactly(file.fileno(), SHARD, 0) == shards[0].read_bytes()[:SHARD]
+    assert cached(mount) < 4 * SHARD, "it went on without readers"
+
+
+def test_shards_ahead_push_nothing_out(modelfs, start_origin, folder, shards):
+    kept = random_file(folder / "origin" / "models" / "kept.bin", 40 * MIB)
+    origin = start_origin()
+    mount = modelfs.mount("m=s3://models", endpoint=origin.url, arguments=["--cache-size", "72MiB"])
+    assert (mount / "m" / "kept.bin").read_bytes() == kept.read_bytes()
+    path = mount / "m" / "big" / shards[0].name
+    with open(path, "rb", buffering=0) as file:
+        assert read_exactly(file.fileno(), SHARD, 0) == shards[0].read_bytes()[:SHARD]
+        mount.wait_idle()
+        assert os.getxattr(mount / "m" / "kept.bin", "user.modelfs.cached") == str(40 * MIB).encode()
+        assert mount.status()["cache"]["evicted_bytes"] == 0
