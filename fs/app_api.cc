@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "fs/app.h"
+#include "fs/daemon/kernel_read_ahead.h"
 #include "fs/daemon/log.h"
 #include "fs/daemon/shared_profiles.h"
 #include "fs/daemon/status_report.h"
@@ -122,6 +123,7 @@ nlohmann::json App::DescribeSelf(const std::string& mountpoint) {
                          served.tree,
                          {.parked_requests = served.session->Parked(),
                           .passthrough = served.session->passthrough(),
+                          .read_ahead_kb = KernelReadAheadKb(served.minor),
                           .config = {.file = served.spec.config.file,
                                      .problem = served.config_problem,
                                      .restart_needed = served.restart_needed}}});

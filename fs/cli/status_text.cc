@@ -101,6 +101,12 @@ std::string Configs(const json& mounts, const std::optional<std::string>& only) 
   return text;
 }
 
+/// How much at a time, where the kernel says so.
+std::string InPieces(const json& mount) {
+  const std::uint64_t kb = NumberField(mount, "read_ahead_kb");
+  return kb == 0 ? "" : fmt::format(" in pieces of {}", FormatSize(kb * 1024));
+}
+
 /// Who reads whole files.
 std::string Passthrough(const json& mounts, const std::optional<std::string>& only) {
   std::string text;
@@ -111,8 +117,8 @@ std::string Passthrough(const json& mounts, const std::optional<std::string>& on
     const std::string why = Shown(passthrough, "why_not");
     text += why.empty() ? fmt::format("whole files below {}: read by the kernel itself ({} now)\n",
                                       Printable(mountpoint), NumberField(passthrough, "files"))
-                        : fmt::format("whole files below {}: read through modelfs: {}\n",
-                                      Printable(mountpoint), why);
+                        : fmt::format("whole files below {}: read through modelfs{}: {}\n",
+                                      Printable(mountpoint), InPieces(mount), why);
   }
   return text;
 }

@@ -115,6 +115,8 @@ nlohmann::json DescribeMount(const MountSpec& spec, const Tree& tree, const inde
            {{"on", state.passthrough.on},
             {"why_not", state.passthrough.why},
             {"files", state.passthrough.files}}},
+          {"read_ahead_kb",
+           state.read_ahead_kb ? nlohmann::json(*state.read_ahead_kb) : nlohmann::json()},
           {"config",
            {{"file", state.config.file},
             {"problem", state.config.problem},

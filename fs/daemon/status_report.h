@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +32,7 @@ struct ConfigStatus {
 struct MountState {
   std::size_t parked_requests = 0;
   PassthroughState passthrough;
+  std::optional<std::uint64_t> read_ahead_kb;  ///< Of the kernel; nullopt: not known.
   ConfigStatus config;
 };
 

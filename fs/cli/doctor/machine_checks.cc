@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <liburing.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -17,6 +18,8 @@
 #include <system_error>
 
 #include "fetch/base/handle.h"
+#include "fetch/base/size.h"
+#include "fs/daemon/kernel_read_ahead.h"
 
 namespace modelfs::fs {
 namespace {
@@ -181,6 +184,25 @@ Finding CheckPassthrough(const std::string& release) {
   return {kOk, "passthrough", "the kernel reads whole files by itself", ""};
 }
 
+Finding CheckReadAhead() {
+  const std::uint64_t most = KernelMostRequestKb().value_or(kWantedReadAheadKb);
+  if (most < kWantedReadAheadKb) {
+    return {kWarn, "read_ahead",
+            fmt::format("the kernel asks for {} at most at a time", FormatSize(most * 1024)),
+            "sysctl fs.fuse.max_pages_limit=256 before the mount is made"};
+  }
+  struct statvfs sys{};
+  const bool writable =
+      ::geteuid() == 0 && ::statvfs("/sys", &sys) == 0 && (sys.f_flag & ST_RDONLY) == 0;
+  if (!writable) {
+    return {kWarn, "read_ahead",
+            "/sys cannot be written: what is not read by passthrough comes in pieces of 128 KiB",
+            "as root on the host: echo 1024 >/sys/class/bdi/0:N/read_ahead_kb, where N is what "
+            "'stat -c %d MOUNTPOINT' prints"};
+  }
+  return {kOk, "read_ahead", "what is not read by passthrough comes in pieces of 1 MiB", ""};
+}
+
 Findings CheckMachine(const Environment& env, index::IoBackend wanted) {
   utsname name{};
   ::uname(&name);
@@ -188,6 +210,7 @@ Findings CheckMachine(const Environment& env, index::IoBackend wanted) {
   for (auto& finding : CheckMounting(env)) findings.push_back(std::move(finding));
   findings.push_back(CheckUring(wanted));
   findings.push_back(CheckPassthrough(name.release));
+  findings.push_back(CheckReadAhead());
   return findings;
 }
 

@@ -24,6 +24,9 @@ Finding CheckUring(index::IoBackend wanted);
 /// Whether the kernel could read whole files for us (FUSE passthrough).
 Finding CheckPassthrough(const std::string& release);
 
+/// Whether mounts get requests of 1 MiB from the kernel where it does not read a file by itself.
+Finding CheckReadAhead();
+
 /// All of the above for this machine.
 Findings CheckMachine(const Environment& env, index::IoBackend wanted);
 
