@@ -9,9 +9,11 @@
 namespace modelfs::index {
 namespace {
 
-/// Buffers kept for the next user: many while some are in use, few when idle.
-constexpr std::uint64_t kBusyStockBytes = 32u << 20;
+/// Buffers kept for the next user when none is in use.
 constexpr std::uint64_t kIdleStockBytes = 2u << 20;
+/// While some are in use, what nobody needed for so long goes: new memory costs a page fault for
+/// each page.
+constexpr std::chrono::milliseconds kWindow{250};
 
 }  // namespace
 
@@ -29,11 +31,12 @@ Buffer Reservation::Take() {
 }
 
 BufferPool::BufferPool(std::uint64_t buffer_bytes, std::uint64_t limit_bytes, Post post,
-                       std::function<void()> on_room)
+                       std::function<void()> on_room, std::function<void()> on_want)
     : buffer_bytes_(buffer_bytes),
       limit_(std::max<std::uint64_t>(1, limit_bytes / buffer_bytes)),
       post_(std::move(post)),
-      on_room_(std::move(on_room)) {}
+      on_room_(std::move(on_room)),
+      on_want_(std::move(on_want)) {}
 
 BufferPool::~BufferPool() {
   for (std::byte* data : stock_) ::munmap(data, buffer_bytes_);
@@ -46,17 +49,19 @@ std::uint64_t BufferPool::used_bytes() const {
 
 void BufferPool::Reserve(std::size_t count, Grant grant) {
   count = std::clamp<std::size_t>(count, 1, limit_);
+  bool wait = false;
   {
-    MutexLock lock(mutex_);
+    const MutexLock lock(mutex_);
     if (closed_) {
       count = 0;
     } else if (!waiting_.empty() || reserved_ + count > limit_) {
       waiting_.push_back({count, std::move(grant)});
-      return;
+      wait = true;
     } else {
       reserved_ += count;
     }
   }
+  if (wait) return post_([self = shared_from_this()] { self->on_want_(); });
   grant(count > 0 ? Reservation(shared_from_this(), count) : Reservation());
 }
 
@@ -89,6 +94,7 @@ std::byte* BufferPool::Allocate() {
     if (!stock_.empty()) {
       std::byte* data = stock_.back();
       stock_.pop_back();
+      least_stock_ = std::min(least_stock_, stock_.size());
       return data;
     }
   }
@@ -108,7 +114,13 @@ void BufferPool::Release(std::byte* data) {
     const MutexLock lock(mutex_);
     --taken_;
     stock_.push_back(data);
-    const std::uint64_t keep = (taken_ == 0 ? kIdleStockBytes : kBusyStockBytes) / buffer_bytes_;
+    std::size_t keep = stock_.size();
+    if (taken_ == 0) {
+      keep = kIdleStockBytes / buffer_bytes_;
+    } else if (const auto now = Clock::now(); now - window_began_ >= kWindow) {
+      keep -= std::min(keep, std::exchange(least_stock_, stock_.size()));
+      window_began_ = now;
+    }
     while (stock_.size() > keep) {
       excess.push_back(stock_.back());
       stock_.pop_back();

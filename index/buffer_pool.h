@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -67,7 +68,7 @@ class Reservation {
 ///
 /// Who needs a buffer for a waiting reader queues (first come, first served) until buffers come
 /// back; who would read ahead asks with TryReserve and is told no while readers queue. Memory
-/// beyond a small stock is returned to the system as soon as it is free.
+/// that nobody needed for a moment is returned to the system.
 ///
 /// Threads: any. Grants run inside Reserve when there is room, else through `post`, never inside
 /// the release of a buffer: buffers may be released under any lock.
@@ -78,9 +79,10 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
   using Post = std::function<void(std::move_only_function<void()>)>;
 
   /// The limit is at least one buffer. `on_room` is posted when a TryReserve that failed may
-  /// succeed.
-  BufferPool(std::uint64_t buffer_bytes, std::uint64_t limit_bytes, Post post,
-             std::function<void()> on_room);
+  /// succeed, `on_want` when somebody begins to wait: who can do without a buffer lets go of it.
+  BufferPool(
+      std::uint64_t buffer_bytes, std::uint64_t limit_bytes, Post post,
+      std::function<void()> on_room, std::function<void()> on_want = [] {});
   ~BufferPool();
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
@@ -101,6 +103,7 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
  private:
   friend class Buffer;
   friend class Reservation;
+  using Clock = std::chrono::steady_clock;
   struct Waiting {
     std::size_t count;
     Grant grant;
@@ -115,11 +118,14 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
   const std::size_t limit_;
   const Post post_;
   const std::function<void()> on_room_;
+  const std::function<void()> on_want_;
 
   mutable Mutex mutex_;
   std::size_t reserved_ GUARDED_BY(mutex_) = 0;  ///< Reserved or taken.
   std::size_t taken_ GUARDED_BY(mutex_) = 0;
   std::vector<std::byte*> stock_ GUARDED_BY(mutex_);
+  std::size_t least_stock_ GUARDED_BY(mutex_) = 0;  ///< In this window: what nobody needed.
+  Clock::time_point window_began_ GUARDED_BY(mutex_);
   std::deque<Waiting> waiting_ GUARDED_BY(mutex_);
   bool starved_ GUARDED_BY(mutex_) = false;
   bool closed_ GUARDED_BY(mutex_) = false;

@@ -101,6 +101,12 @@ struct CacheStats {
   std::string last_problem;  ///< The latest disk or index error, "" when healthy.
 };
 
+/// Bytes where they are, for as long as this is held.
+struct Lent {
+  std::shared_ptr<const void> owner;
+  std::span<const std::byte> bytes;
+};
+
 /// What an Evict did. Objects that are not here count nowhere.
 struct EvictReport {
   std::uint64_t objects = 0;  ///< Removed.
@@ -136,8 +142,24 @@ class CachedObject {
   /// Fills `dst` with the bytes from `offset` on; `done` gets the count, short only at the end of
   /// the object. Fetches what is absent, and reads ahead when it sees a sequence. `dst` is borrowed
   /// until `done`. Answered as soon as its own bytes have arrived.
-  /// Errors: as Origin::Read; kCorrupt when a chunk fails its checksum again after a refetch.
+  /// Errors: as Origin::Read.
   virtual void Read(std::uint64_t offset, std::span<std::byte> dst, Done<std::size_t> done) = 0;
+
+  /// As Read, for who only looks at the bytes: `done` gets them where they are, in the cache's own
+  /// memory or in `dst`, and has done with them when it returns.
+  virtual void Borrow(std::uint64_t offset, std::span<std::byte> dst,
+                      Done<std::span<const std::byte>> done) {
+    Read(offset, dst, [dst, done = std::move(done)](Result<std::size_t> n) mutable {
+      if (!n) return done(std::unexpected(std::move(n.error())));
+      done(std::span<const std::byte>(dst.first(*n)));
+    });
+  }
+
+  /// What is in the cache's own memory, in one piece, of the `size` bytes from `offset` on; nullopt
+  /// when that is not all of them. Never waits.
+  virtual std::optional<Lent> TryBorrowNow(std::uint64_t /*offset*/, std::size_t /*size*/) {
+    return std::nullopt;
+  }
 
   /// Tries to fill `dst` without waiting, from present and checked chunks that are in memory.
   /// Nullopt when that is not so; then call Read.

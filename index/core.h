@@ -22,6 +22,7 @@
 #include "index/rate_meter.h"
 #include "index/space.h"
 #include "index/task_thread.h"
+#include "index/unread_chunks.h"
 
 namespace modelfs::index {
 
@@ -105,6 +106,7 @@ struct Core {
   std::unique_ptr<IndexDb> db;  ///< Ends before `records`, which it calls back.
   std::unique_ptr<DiskIo> disk;
   std::shared_ptr<BufferPool> buffers;
+  UnreadChunks unread;  ///< Ends before the pool.
   Loader loader{link};
   std::unique_ptr<Evictor> evictor;
 };

@@ -104,6 +104,7 @@ void Evictor::Run() {
 }
 
 void Evictor::Tick() {
+  core_.unread.Expire(Clock::now());
   if (core_.health.degraded() && core_.health.ShouldProbe(options_.tick) &&
       !core_.faults->Hit("local_tier.write") && core_.tier.Probe()) {
     core_.health.Heal();

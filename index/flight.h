@@ -16,6 +16,7 @@
 #include "index/read_op.h"
 #include "index/space.h"
 #include "index/stream_window.h"
+#include "index/unread_chunks.h"
 
 namespace modelfs::index {
 
@@ -33,13 +34,15 @@ struct ChunkLoad {
 
   std::uint64_t chunk = 0;
   std::uint64_t size_bytes = 0;
-  std::uint64_t filled = 0;  ///< The watermark: bytes that have arrived.
-  std::uint64_t hash = 0;    ///< Once full.
-  ChunkSums sums;            ///< Once full; those that may be compared with the origin's.
-  Buffer buffer;             ///< None before the first byte.
-  bool was_read = false;     ///< Somebody has had bytes of it, or waits for them.
-  bool streamed = false;     ///< Comes, or is to come, by a StreamFlight.
-  SpaceReservation room;     ///< On disk; from Store until it is accounted for.
+  std::uint64_t filled = 0;      ///< The watermark: bytes that have arrived.
+  std::uint64_t hash = 0;        ///< Once full.
+  ChunkSums sums;                ///< Once full; those that may be compared with the origin's.
+  Buffer buffer;                 ///< None before the first byte.
+  bool was_read = false;         ///< Somebody has had bytes of it, or waits for them.
+  std::uint64_t read_bytes = 0;  ///< How many went to readers.
+  bool streamed = false;         ///< Comes, or is to come, by a StreamFlight.
+  SpaceReservation room;         ///< On disk; from Store until it is accounted for.
+  UnreadChunks::Place place;     ///< Where it is kept once it is on disk, if anywhere.
   std::shared_ptr<StreamWindow> window;  ///< Whose buffer it is; null: the pool's.
   std::vector<ReadPiece> waiters;
 };

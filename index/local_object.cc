@@ -11,7 +11,10 @@ LocalObject::LocalObject(std::shared_ptr<Core> core, fetch::ObjectId id, std::st
       chunks_(id_.size_bytes, core_->tier.chunk_size_bytes()),
       read_ahead_({.chunk_bytes = chunks_.chunk_size(), .object_bytes = id_.size_bytes}) {}
 
-LocalObject::~LocalObject() { MarkClean(); }
+LocalObject::~LocalObject() {
+  core_->unread.DropAll(this);
+  MarkClean();
+}
 
 void LocalObject::Load() {
   auto files = core_->tier.OpenObject(id_);

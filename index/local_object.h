@@ -47,6 +47,10 @@ class LocalObject final : public CachedObject,
   // CachedObject
   const fetch::ObjectId& id() const override { return id_; }
   void Read(std::uint64_t offset, std::span<std::byte> dst, Done<std::size_t> done) override;
+  void Borrow(std::uint64_t offset, std::span<std::byte> dst,
+              Done<std::span<const std::byte>> done) override EXCLUDES(mutex_);
+  std::optional<Lent> TryBorrowNow(std::uint64_t offset, std::size_t size) override
+      EXCLUDES(mutex_);
   std::optional<std::size_t> TryReadNow(std::uint64_t offset, std::span<std::byte> dst) override;
   void Want(ByteRange range, Priority priority) override;
   void FetchAll(Priority priority, Done<void> done) override;
@@ -163,6 +167,11 @@ class LocalObject final : public CachedObject,
 
   // local_object_read.cc
   enum class Reader : std::uint8_t { kOther, kOurselves };
+  void Answer(Reader reader, ReadOp::Lending lending, std::uint64_t offset,
+              std::span<std::byte> dst, Done<std::span<const std::byte>> done) EXCLUDES(mutex_);
+  void Begin(Reader reader, const std::shared_ptr<ReadOp>& op, std::uint64_t offset,
+             Actions& actions) REQUIRES(mutex_);
+  void NoteHit(std::uint64_t offset, std::size_t size) EXCLUDES(mutex_);
   void ReadAs(Reader reader, std::uint64_t offset, std::span<std::byte> dst,
               Done<std::size_t> done);
   void Route(const std::vector<ReadPiece>& pieces, Actions& actions) REQUIRES(mutex_);

@@ -206,9 +206,10 @@ void LocalObject::Arrived(const std::shared_ptr<ChunkLoad>& load, std::uint64_t 
                                       [&](const ReadPiece& p) { return p.end() > filled; });
     served.assign(std::make_move_iterator(waits), std::make_move_iterator(waiters.end()));
     waiters.erase(waits, waiters.end());
+    for (const ReadPiece& piece : served) load->read_bytes += piece.dst.size();
   }
   for (const ReadPiece& piece : served) {
-    piece.CopyFrom(load->buffer.data());
+    piece.TakeFrom(load->buffer.data());
     piece.op->Finish();
   }
 }

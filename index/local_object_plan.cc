@@ -97,6 +97,7 @@ void LocalObject::ForgetWishes() {
 void LocalObject::LetGo() {
   std::move_only_function<void()> forgotten;
   Actions actions;
+  core_->unread.DropAll(this);
   {
     const MutexLock lock(mutex_);
     if (!outside_.expired()) return;  // Somebody else came.

@@ -13,12 +13,26 @@ void LocalObject::Read(std::uint64_t offset, std::span<std::byte> dst, Done<std:
   ReadAs(Reader::kOther, offset, dst, std::move(done));
 }
 
+void LocalObject::Borrow(std::uint64_t offset, std::span<std::byte> dst,
+                         Done<std::span<const std::byte>> done) {
+  Answer(Reader::kOther, ReadOp::Lending::kYes, offset, dst, std::move(done));
+}
+
 void LocalObject::ReadAs(Reader reader, std::uint64_t offset, std::span<std::byte> dst,
                          Done<std::size_t> done) {
-  if (offset >= id_.size_bytes || dst.empty()) return done(std::size_t{0});
+  Answer(reader, ReadOp::Lending::kNo, offset, dst,
+         [done = std::move(done)](Result<std::span<const std::byte>> bytes) mutable {
+           if (!bytes) return done(std::unexpected(std::move(bytes.error())));
+           done(bytes->size());
+         });
+}
+
+void LocalObject::Answer(Reader reader, ReadOp::Lending lending, std::uint64_t offset,
+                         std::span<std::byte> dst, Done<std::span<const std::byte>> done) {
+  if (offset >= id_.size_bytes || dst.empty()) return done(std::span<const std::byte>());
   dst = dst.first(std::min<std::uint64_t>(dst.size(), id_.size_bytes - offset));
   NoteUse();
-  auto op = std::make_shared<ReadOp>(dst.size(), std::move(done));
+  auto op = std::make_shared<ReadOp>(dst, lending, std::move(done));
   Actions actions;
   {
     const MutexLock lock(mutex_);
@@ -29,19 +43,37 @@ void LocalObject::ReadAs(Reader reader, std::uint64_t offset, std::span<std::byt
         Actions later;
         {
           const MutexLock inner(self->mutex_);
-          self->Route(self->Split(op, offset, dst), later);
-          if (reader == Reader::kOther) self->NoteRead(ByteRange::At(offset, dst.size()), later);
+          self->Begin(reader, op, offset, later);
         }
         later.Run();
-        op->Finish();
       });
     } else {
-      Route(Split(op, offset, dst), actions);
-      if (reader == Reader::kOther) NoteRead(ByteRange::At(offset, dst.size()), actions);
-      actions.Add([op] { op->Finish(); });
+      Begin(reader, op, offset, actions);
     }
   }
   actions.Run();
+}
+
+void LocalObject::Begin(Reader reader, const std::shared_ptr<ReadOp>& op, std::uint64_t offset,
+                        Actions& actions) {
+  const std::vector<ReadPiece> pieces = Split(op, offset, op->dst());
+  // Our own share first: whoever ends the last piece can lend then.
+  actions.Add([op] { op->Finish(); });
+  Route(pieces, actions);
+  if (reader == Reader::kOther) NoteRead(ByteRange::At(offset, op->dst().size()), actions);
+}
+
+std::optional<Lent> LocalObject::TryBorrowNow(std::uint64_t offset, std::size_t size) {
+  if (offset >= id_.size_bytes || size == 0) return std::nullopt;
+  size = std::min<std::uint64_t>(size, id_.size_bytes - offset);
+  const std::uint64_t chunk = chunks_.IndexOf(offset);
+  if (chunks_.IndexOf(offset + size - 1) != chunk || !chunks_.Ready(chunk)) return std::nullopt;
+  auto kept = core_->unread.Read(this, chunk, size);
+  if (!kept) return std::nullopt;
+  chunks_.Used(chunk, core_->Ticks());
+  NoteHit(offset, size);
+  const std::byte* const data = kept->buffer.data() + (offset - chunks_.RangeOf(chunk).begin);
+  return Lent{.owner = std::move(kept), .bytes = {data, size}};
 }
 
 std::optional<std::size_t> LocalObject::TryReadNow(std::uint64_t offset, std::span<std::byte> dst) {
@@ -56,19 +88,25 @@ std::optional<std::size_t> LocalObject::TryReadNow(std::uint64_t offset, std::sp
     if (!chunks_.Ready(c)) return std::nullopt;
     chunks_.Used(c, now);
   }
+  // Not in the page cache, but in ours: the other way does not go by the disk.
+  if (core_->unread.Holds(this, first, last)) return std::nullopt;
   if (!DiskIo::ReadNow(data_fd(), offset, dst)) return std::nullopt;
   if (punches_.load() != punches) return std::nullopt;  // May have been of these, in mid-read.
-  NoteUse();
-  core_->counters.hit_bytes.fetch_add(dst.size(), std::memory_order_relaxed);
-  if (!chunks_.whole() || recording_.load(std::memory_order_relaxed)) {
-    Actions actions;
-    {
-      const MutexLock lock(mutex_);
-      if (!closed_) NoteRead(ByteRange::At(offset, dst.size()), actions);
-    }
-    actions.Run();
-  }
+  NoteHit(offset, dst.size());
   return dst.size();
+}
+
+/// Of a read that was answered without the lock.
+void LocalObject::NoteHit(std::uint64_t offset, std::size_t size) {
+  NoteUse();
+  core_->counters.hit_bytes.fetch_add(size, std::memory_order_relaxed);
+  if (chunks_.whole() && !recording_.load(std::memory_order_relaxed)) return;
+  Actions actions;
+  {
+    const MutexLock lock(mutex_);
+    if (!closed_) NoteRead(ByteRange::At(offset, size), actions);
+  }
+  actions.Run();
 }
 
 std::vector<ReadPiece> LocalObject::Split(const std::shared_ptr<ReadOp>& op, std::uint64_t offset,
@@ -102,12 +140,18 @@ void LocalObject::Route(const std::vector<ReadPiece>& pieces, Actions& actions) 
     const bool ready = chunks_.Ready(piece.chunk) && !checks_.contains(piece.chunk);
     const bool adjacent =
         !run.empty() && run.back().op == piece.op && run.back().chunk + 1 == piece.chunk;
-    if (!ready || !adjacent) flush();
+    const auto kept = ready ? core_->unread.Read(this, piece.chunk, piece.dst.size()) : nullptr;
+    if (!ready || !adjacent || kept) flush();
     auto& counter = chunks_.State(piece.chunk) == ChunkState::kPresent ? core_->counters.hit_bytes
                                                                        : core_->counters.miss_bytes;
     counter.fetch_add(piece.dst.size(), std::memory_order_relaxed);
     chunks_.Used(piece.chunk, now);
-    if (ready) {
+    if (kept) {
+      actions.Add([kept, piece] {
+        piece.TakeFrom(kept->buffer.data());
+        piece.op->Finish();
+      });
+    } else if (ready) {
       chunks_.BeginRead(piece.chunk);
       run.push_back(piece);
     } else if (closed_) {
@@ -175,8 +219,9 @@ void LocalObject::RouteLoad(const ReadPiece& piece, Actions& actions) {
     load->waiters.push_back(piece);
     return;
   }
+  load->read_bytes += piece.dst.size();
   actions.Add([load, piece] {
-    piece.CopyFrom(load->buffer.data());
+    piece.TakeFrom(load->buffer.data());
     piece.op->Finish();
   });
 }
@@ -261,7 +306,7 @@ void LocalObject::FinishCheck(std::uint64_t chunk, const std::byte* data, bool s
     loaded_condition_.NotifyAll();
   }
   for (const ReadPiece& piece : waiting) {
-    piece.CopyFrom(data);
+    piece.TakeFrom(data);
     piece.op->Finish();
   }
 }

@@ -112,15 +112,16 @@ void LocalObject::WriteData(const std::shared_ptr<ChunkLoad>& load) {
   // When the disk lags behind the network, the page cache takes what would else hold up buffers,
   // and with them the download.
   const std::uint64_t most = std::max<std::uint64_t>(2, core_->buffers->limit() / 8);
-  // What nobody has read yet will be soon: it is left in the page cache for that.
-  bool was_read = false;
-  {
+  bool direct = files_->direct && !direct_broken_.load(std::memory_order_relaxed) &&
+                load->size_bytes == chunks_.chunk_size() &&
+                in_flight.load(std::memory_order_relaxed) < most;
+  if (direct) {
+    // What nobody has read yet will be soon: its buffer is kept for that, or, where there are too
+    // many of those, it is left in the page cache.
     const MutexLock lock(mutex_);
-    was_read = load->was_read;
+    if (!load->place && !load->window) load->place = core_->unread.TryTake();
+    direct = load->was_read || load->place;
   }
-  const bool direct =
-      was_read && files_->direct && !direct_broken_.load(std::memory_order_relaxed) &&
-      load->size_bytes == chunks_.chunk_size() && in_flight.load(std::memory_order_relaxed) < most;
   if (direct) in_flight.fetch_add(1, std::memory_order_relaxed);
   const int fd = direct ? files_->direct.get() : files_->data.get();
   core_->disk->Write(fd, range.begin, {load->buffer.data(), load->size_bytes},
@@ -180,6 +181,7 @@ void LocalObject::Stored(const std::shared_ptr<ChunkLoad>& load) {
     chunks_.Used(load->chunk, core_->Ticks());
     // One that was found wrong before is read back first.
     if (!suspects_.contains(load->chunk)) chunks_.MarkChecked(load->chunk);
+    core_->unread.Keep(this, load, load->read_bytes, std::move(load->place));
     Account();
     core_->db->PutChunk(digest_, load->chunk, load->hash);
     ++stored_chunks_;

@@ -196,19 +196,23 @@ void Operations::Read(fuse_req_t request, std::uint64_t number, std::size_t size
   if (!object) return Reply(request).Fail(object.error());
   const std::uint64_t end = (*object)->id().size_bytes;
   if (offset >= end || size == 0) return Reply(request).Data({});
-  auto buffer = buffers_->Get(std::min<std::uint64_t>(size, end - offset));
+  size = std::min<std::uint64_t>(size, end - offset);
+  if (const auto lent = (*object)->TryBorrowNow(offset, size)) {
+    return Reply(request).Data(lent->bytes);
+  }
+  auto buffer = buffers_->Get(size);
   if (auto got = (*object)->TryReadNow(offset, buffer.span())) {
     return Reply(request).Data(buffer.span().first(*got));
   }
   auto parked = lot_->Park(request, id);
   const std::span<std::byte> destination = buffer.span();
-  (*object)->Read(offset, destination,
-                  [parked, buffer = std::move(buffer)](Result<std::size_t> got) {
-                    auto reply = parked->Take();
-                    if (!reply) return;
-                    if (!got) return reply->Fail(got.error());
-                    reply->Data(buffer.span().first(*got));
-                  });
+  (*object)->Borrow(offset, destination,
+                    [parked, buffer = std::move(buffer)](Result<std::span<const std::byte>> got) {
+                      auto reply = parked->Take();
+                      if (!reply) return;
+                      if (!got) return reply->Fail(got.error());
+                      reply->Data(*got);
+                    });
 }
 
 void Operations::Release(fuse_req_t request, std::uint64_t number, std::uint64_t handle) {
