@@ -17,6 +17,8 @@
 #include "fetch/base/timer.h"
 #include "fetch/origin.h"
 #include "index/record_store.h"
+#include "index/shared/shared_options.h"
+#include "index/shared/shared_stats.h"
 
 namespace modelfs::index {
 
@@ -74,7 +76,8 @@ struct CacheStats {
   std::uint64_t cached_bytes = 0;        ///< Sum over objects of bytes present.
   std::uint64_t hit_bytes = 0;           ///< Reader bytes answered from present chunks.
   std::uint64_t miss_bytes = 0;          ///< Reader bytes that had to wait for the origin.
-  std::uint64_t fetched_bytes = 0;       ///< Body bytes received from origins.
+  std::uint64_t fetched_bytes = 0;       ///< Body bytes received from origins (not what the
+                                         ///< shared tier gave).
   std::uint64_t fetch_requests = 0;      ///< Ranged reads sent to origins.
   std::uint64_t fetches_in_flight = 0;   ///< Ranged reads under way.
   std::uint64_t hedges = 0;              ///< Requests sent once more because they were late.
@@ -99,6 +102,7 @@ struct CacheStats {
       health_reason;         ///< Why it is degraded: "write [0,+1048576): No space left on device".
   std::string io_backend;    ///< "io_uring" or "threads".
   std::string last_problem;  ///< The latest disk or index error, "" when healthy.
+  shared::SharedStats shared;
 };
 
 /// Bytes where they are, for as long as this is held.
@@ -226,9 +230,10 @@ class Cache {
     std::chrono::milliseconds check_interval{1000};  ///< How often the limits, and a disk that
                                                      ///< failed, are looked at.
     IoBackend io_backend = IoBackend::kAuto;
-    bool direct_writes = true;      ///< O_DIRECT for whole chunks where it works and
-                                    ///< the disk keeps up.
-    FaultPoints* faults = nullptr;  ///< Borrowed; null: none.
+    std::optional<shared::SharedOptions> shared;  ///< A directory of many replicas.
+    bool direct_writes = true;                    ///< O_DIRECT for whole chunks where it works and
+                                                  ///< the disk keeps up.
+    FaultPoints* faults = nullptr;                ///< Borrowed; null: none.
     /// Borrowed, outlives the origins; tells when a request is late. Null: none is sent twice.
     Timer* timer = nullptr;
   };

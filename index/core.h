@@ -26,6 +26,10 @@
 
 namespace modelfs::index {
 
+namespace shared {
+class SharedTier;
+}
+
 /// Work to be done once locks are released.
 class Actions {
  public:
@@ -102,6 +106,7 @@ struct Core {
   std::unique_ptr<TaskThread> planner;  ///< `plan`: understands how files are laid out.
   std::unique_ptr<TaskThread> sealer;   ///< `seal`: makes whole objects files for the kernel.
   std::shared_ptr<TaskThread> opener;   ///< `open`: maps are read and files made here.
+  std::shared_ptr<shared::SharedTier> shared;  ///< Null: there is none.
   std::unique_ptr<LmdbRecords> records;
   std::unique_ptr<IndexDb> db;  ///< Ends before `records`, which it calls back.
   std::unique_ptr<DiskIo> disk;

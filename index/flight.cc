@@ -70,7 +70,9 @@ void Flight::Launch(Reservation reservation) {
     first_ = request;
     owner_ = request.get();
   }
-  auto watched = core.hedger->Sent(object_->id().source, weak_from_this());
+  // Where replicas share, one that waits for another is not late; it has a limit of its own.
+  auto watched =
+      object_->IsShared() ? nullptr : core.hedger->Sent(object_->id().source, weak_from_this());
   {
     const MutexLock lock(mutex_);
     watched_ = std::move(watched);
@@ -83,7 +85,7 @@ void Flight::Send(const std::shared_ptr<Request>& request) {
   request->sent_ = Clock::now();
   const std::shared_ptr<fetch::Origin> origin = object_->origin();
   if (!origin) return Ended(*request, Fail(Errc::kCancelled, "read: shutting down"));
-  origin->Read(object_->id(), request->range_, request, [request](Result<void> result) {
+  object_->ReadFromTiers(origin, request->range_, request, [request](Result<void> result) {
     request->flight_->Ended(*request, std::move(result));
   });
 }

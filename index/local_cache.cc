@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "index/shared/shared_tier.h"
+
 namespace modelfs::index {
 namespace {
 
@@ -52,6 +54,10 @@ Result<std::unique_ptr<LocalCache>> LocalCache::Make(const Options& options) {
       std::make_unique<LmdbRecords>(*core->db, [weak = std::weak_ptr(core)](const Error& error) {
         if (const auto c = weak.lock()) c->problems.Note("index.read_failed", error);
       });
+  if (options.shared) {
+    core->shared = shared::SharedTier::Open(
+        *options.shared, static_cast<std::uint32_t>(core->tier.chunk_size_bytes()), options.faults);
+  }
   core->buffers = std::make_shared<BufferPool>(
       core->tier.chunk_size_bytes(), options.memory_bytes,
       [opener = core->opener](TaskThread::Task task) { opener->Post(std::move(task)); },
@@ -108,6 +114,7 @@ LocalCache::~LocalCache() {
   }
   for (const auto& object : objects) object->Shutdown();
   core_->buffers->Close();
+  if (core_->shared) core_->shared->Stop();
   verifier_.Stop();
   core_->summer->Stop();
   core_->planner->Stop();
@@ -193,7 +200,9 @@ CacheStats LocalCache::Stats() const {
   s.cached_bytes = c.cached_bytes;
   s.hit_bytes = c.hit_bytes;
   s.miss_bytes = c.miss_bytes;
+  if (core_->shared) s.shared = core_->shared->Stats();
   s.fetched_bytes = c.fetched_bytes;
+  s.fetched_bytes -= std::min(s.fetched_bytes, s.shared.read_bytes);
   s.fetch_requests = c.fetch_requests;
   s.fetches_in_flight = c.fetches_in_flight;
   s.hedges = core_->hedger->sent();

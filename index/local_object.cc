@@ -2,6 +2,9 @@
 
 #include <utility>
 
+#include "index/shared/shared_object.h"
+#include "index/shared/shared_tier.h"
+
 namespace modelfs::index {
 
 LocalObject::LocalObject(std::shared_ptr<Core> core, fetch::ObjectId id, std::string digest)
@@ -64,6 +67,7 @@ void LocalObject::Load() {
     if (known) accounted_bytes_ = known->present_bytes;
     if (record && chunks_.whole()) verified_ = record->verified;
   }
+  if (core_->shared) shared_ = core_->shared->Object(id_, weak_from_this());
   if (data_fd() >= 0 && !known) Recount();  // The index had lost it.
   {
     const MutexLock lock(mutex_);
@@ -148,6 +152,7 @@ void LocalObject::Shutdown() {
     }
   }
   actions.Run();
+  if (loaded() && shared_) shared_->Close();
   for (auto& action : queued) action();  // They see that it is closed.
   for (const ReadPiece& piece : pieces) {
     piece.op->Finish(Error{Errc::kCancelled, "read: shutting down"});

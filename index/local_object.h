@@ -22,10 +22,14 @@
 #include "index/origin_sums.h"
 #include "index/read_ahead.h"
 #include "index/read_op.h"
+#include "index/shared/local_copy.h"
 
 namespace modelfs::index {
 
 class LayoutReader;
+namespace shared {
+class SharedObject;
+}
 
 /// One object of the local tier: routes reads, starts flights, stores what arrives.
 ///
@@ -36,9 +40,11 @@ class LayoutReader;
 /// _layout.cc (what will be read), _ahead.cc (what others want of it),
 /// _fetch.cc (wishes and flights),
 /// _stream.cc (objects that come as a whole), _store.cc (files), _sums.cc (the origin's sums),
-/// _seal.cc (files for the kernel) and _evict.cc (recency, eviction).
+/// _seal.cc (files for the kernel), _shared.cc (beside the shared tier) and _evict.cc (recency,
+/// eviction).
 class LocalObject final : public CachedObject,
                           public Prefetcher,
+                          public shared::LocalCopy,
                           public std::enable_shared_from_this<LocalObject> {
  public:
   LocalObject(std::shared_ptr<Core> core, fetch::ObjectId id, std::string digest);
@@ -115,7 +121,17 @@ class LocalObject final : public CachedObject,
   // Prefetcher
   Outcome StartPrefetch(Priority priority, std::uint64_t& bytes) override;
 
+  // LocalCopy
+  void Fetch(ByteRange range) override;
+  bool Holds(ByteRange range) const override EXCLUDES(mutex_);
+  void ReadHere(std::uint64_t offset, std::span<std::byte> dst, Done<std::size_t> done) override;
+  void GoOn() override EXCLUDES(mutex_);
+
   // For Flight and StreamFlight, on the origin's thread.
+  /// As Origin::Read, past the shared tier where there is one.
+  void ReadFromTiers(const std::shared_ptr<fetch::Origin>& origin, ByteRange range,
+                     std::shared_ptr<fetch::BodySink> sink, Done<void> done);
+  bool IsShared() const { return shared_ != nullptr; }
   Core& core() const { return *core_; }
   std::shared_ptr<fetch::Origin> origin() const EXCLUDES(mutex_);
   /// Where the last of `loads` ends that somebody waits for; 0: nobody does.
@@ -217,9 +233,15 @@ class LocalObject final : public CachedObject,
   void AddWish(Priority priority, Wish wish) REQUIRES(mutex_);
   void WishForAll(std::uint64_t owner, Actions& actions) REQUIRES(mutex_);
   void WakeLoader(Priority priority, Actions& actions) REQUIRES(mutex_);
+  /// What is left of a wish.
+  enum class Outlook : std::uint8_t {
+    kSome,     ///< Chunks to be fetched now.
+    kNothing,  ///< It is fulfilled.
+    kLater,    ///< What the shared tier will have soon; GoOn tells.
+  };
   Wish* NextWish(Priority priority, std::uint64_t most, std::uint64_t& first, std::uint64_t& end,
                  Actions& actions) REQUIRES(mutex_);
-  bool NextRun(Wish& wish, std::uint64_t most, std::uint64_t& first, std::uint64_t& end) const
+  Outlook NextRun(Wish& wish, std::uint64_t most, std::uint64_t& first, std::uint64_t& end)
       REQUIRES(mutex_);
   void NoteFetch(const Result<void>& result, Actions& actions) REQUIRES(mutex_);
   void SettleWhole(const Result<void>& last, Actions& actions) REQUIRES(mutex_);
@@ -227,6 +249,10 @@ class LocalObject final : public CachedObject,
   bool StoreBroken() const REQUIRES(mutex_) {
     return std::chrono::steady_clock::now() < store_broken_until_;
   }
+
+  // local_object_shared.cc
+  Outlook NextSharedRun(Wish& wish, std::uint64_t most, std::uint64_t& first, std::uint64_t& end)
+      REQUIRES(mutex_);
 
   // local_object_stream.cc
   void EnsureStream(Actions& actions) REQUIRES(mutex_);
@@ -290,7 +316,8 @@ class LocalObject final : public CachedObject,
       true};        ///< Whether the blocks could be counted when they changed last.
   Mutex counting_;  ///< Leaf; keeps one count of blocks from overtaking another.
 
-  /// Lock order: object, then the leaves (pool, loader, index queue, task thread, disk queue).
+  /// Lock order: object, then its shared object, then the leaves (pool, loader, index queue, task
+  /// thread, disk queue).
   mutable Mutex mutex_;
   CondVar loaded_condition_;  ///< Also when something under way is over.
   std::weak_ptr<CachedObject> outside_ GUARDED_BY(mutex_);
@@ -345,6 +372,8 @@ class LocalObject final : public CachedObject,
   std::chrono::steady_clock::time_point store_broken_until_ GUARDED_BY(mutex_);
   /// Set once, before data_fd_; then constant.
   std::unique_ptr<ObjectFiles> files_;
+  /// Set by Load, before loaded_; then constant. Null: there is no shared tier.
+  std::shared_ptr<shared::SharedObject> shared_;
 };
 
 }  // namespace modelfs::index

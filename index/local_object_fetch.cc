@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "index/local_object.h"
+#include "index/shared/shared_object.h"
 
 namespace modelfs::index {
 
@@ -76,31 +77,40 @@ void LocalObject::WakeLoader(Priority priority, Actions& actions) {
   actions.Add([self = shared_from_this(), priority] { self->core_->loader.Wake(self, priority); });
 }
 
-/// Finds the next absent chunks of a wish; false when there are none left.
-bool LocalObject::NextRun(Wish& wish, std::uint64_t most, std::uint64_t& first,
-                          std::uint64_t& end) const {
+/// Finds the next absent chunks of a wish.
+LocalObject::Outlook LocalObject::NextRun(Wish& wish, std::uint64_t most, std::uint64_t& first,
+                                          std::uint64_t& end) {
+  if (shared_ && !stream_only_) return NextSharedRun(wish, most, first, end);
   while (wish.next < wish.end && chunks_.State(wish.next) != ChunkState::kAbsent) ++wish.next;
-  if (wish.next >= wish.end) return false;
+  if (wish.next >= wish.end) return Outlook::kNothing;
   first = end = wish.next;
   while (end < wish.end && end - first < most && chunks_.State(end) == ChunkState::kAbsent) ++end;
-  return true;
+  return Outlook::kSome;
 }
 
-/// The wish whose turn it is, with its next absent chunks; null when there is none. A plan goes in
-/// its own order, wishes in turn.
+/// The wish whose turn it is, with its next absent chunks; null when there is none that may be
+/// followed now. A plan goes in its own order, wishes in turn.
 LocalObject::Wish* LocalObject::NextWish(Priority priority, std::uint64_t most,
                                          std::uint64_t& first, std::uint64_t& end,
                                          Actions& actions) {
-  while (priority == Priority::kPlan && !plan_.empty()) {
-    if (NextRun(plan_.front(), most, first, end)) return &plan_.front();
-    plan_.pop_front();
+  for (std::size_t i = 0; priority == Priority::kPlan && i < plan_.size();) {
+    switch (NextRun(plan_[i], most, first, end)) {
+      case Outlook::kSome: return &plan_[i];
+      case Outlook::kLater: ++i; break;
+      case Outlook::kNothing: plan_.erase(plan_.begin() + static_cast<std::ptrdiff_t>(i)); break;
+    }
   }
   auto& wishes = wishes_[static_cast<std::size_t>(priority)];
-  while (!wishes.empty()) {
-    const std::size_t at = turn_ % wishes.size();
+  for (std::size_t later = 0; later < wishes.size();) {
+    const std::size_t at = (turn_ + later) % wishes.size();
     const std::shared_ptr<Ahead> ahead = wishes[at].ahead;
     const bool wanted = !ahead || ahead->wanted();
-    if (wanted && NextRun(wishes[at], most, first, end)) return &wishes[at];
+    const Outlook outlook = wanted ? NextRun(wishes[at], most, first, end) : Outlook::kNothing;
+    if (outlook == Outlook::kSome) return &wishes[at];
+    if (outlook == Outlook::kLater) {
+      ++later;
+      continue;
+    }
     // What it holds may end with it: not under the lock.
     if (ahead) {
       actions.Add([self = shared_from_this(), ahead, wanted] {
@@ -108,6 +118,7 @@ LocalObject::Wish* LocalObject::NextWish(Priority priority, std::uint64_t most,
       });
     }
     wishes.erase(wishes.begin() + static_cast<std::ptrdiff_t>(at));
+    later = 0;
   }
   return nullptr;
 }
@@ -139,7 +150,7 @@ Prefetcher::Outcome LocalObject::StartPrefetch(Priority priority, std::uint64_t&
     }
     if (reservation.count() > 0) {
       end = first + reservation.count();
-      wish->next = end;
+      if (wish->next == first) wish->next = end;
       ++turn_;
       for (std::uint64_t chunk = first; chunk < end; ++chunk) {
         auto load = std::make_shared<ChunkLoad>();
@@ -152,6 +163,7 @@ Prefetcher::Outcome LocalObject::StartPrefetch(Priority priority, std::uint64_t&
     }
   }
   actions.Run();
+  if (shared_) shared_->Pump();
   if (!flight) return no_buffers ? Outcome::kNoBuffers : Outcome::kNothing;
   bytes = flight->bytes();
   flight->Start(std::move(reservation));

@@ -1,0 +1,43 @@
+#include "index/shared/heartbeat.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace modelfs::index::shared {
+
+Result<void> Heartbeat::Beat(std::chrono::milliseconds younger) {
+  {
+    const MutexLock lock(mutex_);
+    if (beaten_ && Clock::now() - here_ < younger) return {};
+  }
+  auto touched = files_->Touch("i/" + instance_);
+  if (!touched && touched.error().code == Errc::kNotFound) {
+    if (auto made = files_->MakeFolder("i"); !made) return made;
+    touched = files_->Touch("i/" + instance_);
+  }
+  if (!touched) return std::unexpected(std::move(touched.error()));
+  const MutexLock lock(mutex_);
+  beaten_ = true;
+  server_ns_ = *touched;
+  here_ = Clock::now();  // After: an answer that takes long makes others look younger, not dead.
+  return {};
+}
+
+Result<std::chrono::milliseconds> Heartbeat::AgeOf(const std::string& instance) {
+  auto facts = files_->Look("i/" + instance);
+  if (!facts && facts.error().code == Errc::kNotFound) return std::chrono::hours(24);
+  if (!facts) return std::unexpected(std::move(facts.error()));
+  return Since(facts->modified_ns);
+}
+
+Result<std::chrono::milliseconds> Heartbeat::Since(std::int64_t time_ns) {
+  // An extrapolation over hours would trust our own clock.
+  if (auto beat = Beat(std::chrono::minutes(1)); !beat) return std::unexpected(beat.error());
+  const MutexLock lock(mutex_);
+  const std::int64_t now =
+      server_ns_ +
+      std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - here_).count();
+  return std::chrono::milliseconds(std::max<std::int64_t>(0, now - time_ns) / 1'000'000);
+}
+
+}  // namespace modelfs::index::shared

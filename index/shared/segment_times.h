@@ -1,0 +1,40 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+
+#include "fetch/base/mutex.h"
+
+namespace modelfs::index::shared {
+
+/// How long segments took from claim to publication, the latest 32.
+///
+/// Threads: any.
+class SegmentTimes {
+ public:
+  using Millis = std::chrono::milliseconds;
+
+  void Add(Millis time) EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    times_[count_++ % times_.size()] = time;
+  }
+  /// How long a read waits for somebody else's segment: twice what 95 of 100 take, at most `most`.
+  Millis Hedge(Millis most) const EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    const std::size_t known = std::min(count_, times_.size());
+    if (known < 4) return most;
+    auto sorted = times_;
+    const auto end = sorted.begin() + static_cast<std::ptrdiff_t>(known);
+    std::sort(sorted.begin(), end);
+    return std::clamp(2 * sorted[known * 95 / 100], Millis(100), most);
+  }
+
+ private:
+  mutable Mutex mutex_;
+  std::array<Millis, 32> times_ GUARDED_BY(mutex_){};
+  std::size_t count_ GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace modelfs::index::shared
