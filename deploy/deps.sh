@@ -16,7 +16,7 @@ BUILD_PACKAGES=(g++ cmake ninja-build pkg-config ccache git ca-certificates fuse
   libfuse3-dev libcurl4-openssl-dev liblmdb-dev libssl-dev liburing-dev libxxhash-dev zlib1g-dev
   nlohmann-json3-dev libpugixml-dev libtomlplusplus-dev libcli11-dev libspdlog-dev libfmt-dev
   libmicrohttpd-dev libgtest-dev libgmock-dev)
-TEST_PACKAGES=(python3 python3-venv curl openssl util-linux libpcre2-8-0)
+TEST_PACKAGES=(python3 python3-venv curl openssl util-linux libpcre2-8-0 libfaketime)
 WEB_SERVER=nginx # unpacked and not installed: a test must not leave a service on port 80
 BENCH_PACKAGES=(aria2 rclone s3fs)
 LINT_PACKAGES=(clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev shellcheck jq)

@@ -6,6 +6,8 @@
 #include <sys/vfs.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -87,9 +89,10 @@ Result<void> App::OpenAll() {
   auto cache = index::Cache::Open({.directory = daemon.cache_directory,
                                    .index_directory = daemon.index_directory,
                                    .chunk_size_bytes = daemon.chunk_size_bytes,
-                                   .memory_bytes = daemon.memory_bytes,
+                                   .memory_bytes = daemon.memory_bytes - MemoryCacheBytes(daemon),
                                    .limits = ResolveLimits(daemon),
                                    .io_backend = daemon.io_backend,
+                                   .shared = ResolveShared(daemon),
                                    .faults = options_.faults,
                                    .timer = &fetch_->timer()});
   if (!cache) return std::unexpected(cache.error());
@@ -368,7 +371,12 @@ bool App::Stop(StopMode mode) {
   while (held() && std::chrono::steady_clock::now() < until) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
+  const bool was_open = cache_ != nullptr;
   cache_.reset();
+  if (was_open && mode == StopMode::kFinal && options_.daemon.cache_in_memory) {
+    std::error_code error;  // Memory that nobody would use again.
+    std::filesystem::remove_all(options_.daemon.cache_directory, error);
+  }
   if (held()) return false;
   fetch_.reset();
   return true;

@@ -39,9 +39,12 @@ constexpr std::array<std::pair<const char*, const char*>, 10> kMountFields{{
     {"signature_key", "signature_key"},
     {"signature_ca", "signature_ca"},
 }};
-constexpr std::array<std::pair<const char*, const char*>, 11> kDaemonFields{{
+constexpr std::array<std::pair<const char*, const char*>, 14> kDaemonFields{{
     {"cache_directory", "cache"},
     {"index_directory", "index"},
+    {"shared_cache", "shared_cache"},
+    {"shared_cache_size", "shared_cache_size"},
+    {"shared_segment_bytes", "shared_segment_size"},
     {"chunk_size_bytes", "chunk_size"},
     {"memory_bytes", "memory"},
     {"io_backend", "io"},

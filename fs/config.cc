@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "fetch/base/size.h"
+#include "fs/config/cache_places.h"
 #include "fs/config/default_paths.h"
 #include "fs/config/memory_limit.h"
 #include "fs/config/mlflow_login.h"
@@ -49,12 +50,28 @@ Result<std::uint64_t> MemoryBytes(const Settings& settings, std::uint64_t chunk_
   return memory.value;
 }
 
-std::vector<std::string> Notes(const Settings& s) {
+std::string AbsoluteText(const stdfs::path& path) {
+  std::error_code error;
+  std::string text = stdfs::absolute(path, error).lexically_normal().string();
+  while (text.size() > 1 && text.ends_with('/')) text.pop_back();
+  return text;
+}
+
+std::vector<std::string> Notes(const Settings& s, const DaemonSpec& daemon) {
   std::vector<std::string> notes;
   const auto note = [&](bool set, std::string_view key) {
     if (set) notes.push_back(fmt::format("{} has no effect in this version", key));
   };
-  note(s.shared_cache.has_value(), "shared_cache");
+  if (daemon.cache_in_memory) {
+    notes.push_back(fmt::format("the cache lies in memory ({}){}", daemon.cache_directory,
+                                s.cache ? "" : ": its usual directory cannot be written"));
+  }
+  const std::string& index = daemon.index_directory;
+  if (!index.empty() && (!s.index || AbsoluteText(*s.index) != index)) {
+    notes.push_back(
+        fmt::format("the index lies in {}: a network filesystem, which LMDB forbids, holds {}",
+                    index, s.index ? *s.index : daemon.cache_directory));
+  }
   note(s.promotion_warm == "profile", "promotion.warm = \"profile\"");
   return notes;
 }
@@ -167,6 +184,8 @@ Result<Settings> MergeSettings(const Settings& flags, const std::optional<stdfs:
   Overlay(flags.free_floor, merged.free_floor);
   Overlay(flags.bandwidth_limit, merged.bandwidth_limit);
   Overlay(flags.shared_cache, merged.shared_cache);
+  Overlay(flags.shared_cache_size, merged.shared_cache_size);
+  Overlay(flags.shared_segment_bytes, merged.shared_segment_bytes);
   Overlay(flags.http, merged.http);
   Overlay(flags.http_token_file, merged.http_token_file);
   Overlay(flags.webhook_secret_file, merged.webhook_secret_file);
@@ -184,13 +203,6 @@ Result<Settings> MergeSettings(const Settings& flags, const std::optional<stdfs:
 
 namespace {
 
-std::string AbsoluteText(const stdfs::path& path) {
-  std::error_code error;
-  std::string text = stdfs::absolute(path, error).lexically_normal().string();
-  while (text.size() > 1 && text.ends_with('/')) text.pop_back();
-  return text;
-}
-
 Result<void> ResolveSignature(const Settings& settings, MountSpec& mount) {
   mount.signature = settings.signature.value_or(mount.signature);
   if (settings.signature_key) mount.signature_key = AbsoluteText(*settings.signature_key);
@@ -206,11 +218,16 @@ Result<void> ResolveSignature(const Settings& settings, MountSpec& mount) {
 
 Result<DaemonSpec> ResolveDaemon(const Settings& settings, const Environment& env) {
   DaemonSpec spec;
-  Result<stdfs::path> cache =
-      settings.cache ? Result<stdfs::path>(*settings.cache) : DefaultCacheDirectory(env);
-  if (!cache) return std::unexpected(cache.error());
-  spec.cache_directory = AbsoluteText(*cache);
-  if (settings.index) spec.index_directory = AbsoluteText(*settings.index);
+  const auto places = FindCachePlaces(settings, env);
+  if (!places) return std::unexpected(places.error());
+  spec.cache_directory = AbsoluteText(places->cache);
+  spec.cache_in_memory = places->in_memory;
+  if (!places->index.empty()) spec.index_directory = AbsoluteText(places->index);
+  if (settings.shared_cache && !settings.shared_cache->empty()) {
+    spec.shared_cache = AbsoluteText(*settings.shared_cache);
+  }
+  spec.shared_cache_size = settings.shared_cache_size.value_or(spec.shared_cache_size);
+  spec.shared_segment_bytes = settings.shared_segment_bytes.value_or(spec.shared_segment_bytes);
   spec.chunk_size_bytes = settings.chunk_size_bytes.value_or(spec.chunk_size_bytes);
   auto memory = MemoryBytes(settings, spec.chunk_size_bytes);
   if (!memory) return std::unexpected(memory.error());
@@ -294,7 +311,8 @@ Result<Config> LoadConfig(const Settings& flags, const std::optional<stdfs::path
   if (!settings) return std::unexpected(settings.error());
   auto daemon = ResolveDaemon(*settings, env);
   if (!daemon) return std::unexpected(daemon.error());
-  Config config{.daemon = *std::move(daemon), .mount = {}, .notes = Notes(*settings)};
+  Config config{.daemon = *std::move(daemon), .mount = {}, .notes = {}};
+  config.notes = Notes(*settings, config.daemon);
   MountSpec& mount = config.mount;
   mount.allow_other = settings->allow_other.value_or(mount.allow_other);
   mount.uid = settings->uid.value_or(env.uid());

@@ -273,6 +273,10 @@ json ToJson(const MountSpec& spec) {
 json ToJson(const DaemonSpec& spec) {
   return {{"cache_directory", spec.cache_directory},
           {"index_directory", spec.index_directory},
+          {"cache_in_memory", spec.cache_in_memory},
+          {"shared_cache", spec.shared_cache},
+          {"shared_cache_size", AmountText(spec.shared_cache_size)},
+          {"shared_segment_bytes", spec.shared_segment_bytes},
           {"chunk_size_bytes", spec.chunk_size_bytes},
           {"memory_bytes", spec.memory_bytes},
           {"io_backend", Name(kIoBackends, spec.io_backend)},
@@ -328,6 +332,10 @@ Result<DaemonSpec> DaemonSpecFromJson(const json& object) {
   Fields fields(object, "daemon");
   fields.Read("cache_directory", spec.cache_directory, Presence::kRequired);
   fields.Read("index_directory", spec.index_directory, Presence::kOptional);
+  fields.Read("cache_in_memory", spec.cache_in_memory);
+  fields.Read("shared_cache", spec.shared_cache, Presence::kOptional);
+  ReadAmount(fields, "shared_cache_size", spec.shared_cache_size);
+  fields.Read("shared_segment_bytes", spec.shared_segment_bytes);
   fields.Read("chunk_size_bytes", spec.chunk_size_bytes);
   fields.Read("memory_bytes", spec.memory_bytes);
   fields.ReadEnum("io_backend", kIoBackends, spec.io_backend);

@@ -79,6 +79,11 @@ struct MountSpec {
 struct DaemonSpec {
   std::string cache_directory;  ///< Absolute.
   std::string index_directory;  ///< Absolute; empty: beside the data.
+  /// The cache directory lies in memory, is bounded by memory_bytes, and goes with the daemon.
+  bool cache_in_memory = false;
+  std::string shared_cache;                           ///< Absolute; empty: none.
+  Amount shared_cache_size{Amount::Unit::kBytes, 0};  ///< Most that it may hold; 0: no limit.
+  std::uint64_t shared_segment_bytes = 64u << 20;     ///< Of a new shared directory.
   std::uint64_t chunk_size_bytes = 1u << 20;
   std::uint64_t memory_bytes = 256u << 20;
   index::IoBackend io_backend = index::IoBackend::kAuto;

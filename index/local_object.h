@@ -253,6 +253,8 @@ class LocalObject final : public CachedObject,
   // local_object_shared.cc
   Outlook NextSharedRun(Wish& wish, std::uint64_t most, std::uint64_t& first, std::uint64_t& end)
       REQUIRES(mutex_);
+  std::uint64_t EndOfSegment(std::uint64_t chunk) const REQUIRES(mutex_);
+  bool MayFetchAhead(std::uint64_t chunk, std::uint64_t wish_end) REQUIRES(mutex_);
 
   // local_object_stream.cc
   void EnsureStream(Actions& actions) REQUIRES(mutex_);

@@ -9,7 +9,10 @@ namespace modelfs::index {
 namespace {
 
 /// So many segments are asked about for one request.
-constexpr int kLookAhead = 32;
+constexpr std::size_t kLookAhead = 32;
+/// Of so many that lie together, replicas begin with different ones. Far from each other they would
+/// not fetch soon what their readers want next.
+constexpr std::size_t kTogether = 8;
 
 }  // namespace
 
@@ -50,32 +53,48 @@ void LocalObject::GoOn() {
 }
 
 /// The next absent chunks of a wish that are worth fetching now: not what another replica fetches
-/// already. They lie in one segment.
+/// already. They lie in one segment. Where others are at it, each looks elsewhere first.
 LocalObject::Outlook LocalObject::NextSharedRun(Wish& wish, std::uint64_t most,
                                                 std::uint64_t& first, std::uint64_t& end) {
   while (wish.next < wish.end && chunks_.State(wish.next) != ChunkState::kAbsent) ++wish.next;
   if (wish.next >= wish.end) return Outlook::kNothing;
-  const std::uint64_t wish_end = chunks_.RangeOf(wish.end - 1).end;
-  std::uint64_t at = wish.next;
-  for (int asked = 0; at < wish.end && asked < kLookAhead; ++asked) {
-    const ByteRange segment = shared_->SegmentAt(chunks_.RangeOf(at).begin);
-    const std::uint64_t segment_end = chunks_.IndexOf(segment.end - 1) + 1;
-    const std::uint64_t stop = std::min(wish.end, segment_end);
+  // The first absent chunk of each segment.
+  std::vector<std::uint64_t> absent;
+  for (std::uint64_t at = wish.next; at < wish.end && absent.size() < kLookAhead;) {
+    const std::uint64_t stop = std::min(wish.end, EndOfSegment(at));
     const std::uint64_t begun = at;
     while (at < stop && chunks_.State(at) != ChunkState::kAbsent) ++at;
-    if (at == stop) continue;
-    std::uint64_t here_bytes = 0;
-    for (std::uint64_t c = chunks_.IndexOf(segment.begin); c < segment_end; ++c) {
-      if (chunks_.State(c) != ChunkState::kAbsent) here_bytes += chunks_.RangeOf(c).size();
-    }
-    if (shared_->MayFetch({chunks_.RangeOf(at).begin, wish_end}, here_bytes)) {
-      first = end = at;
-      while (end < stop && end - first < most && chunks_.State(end) == ChunkState::kAbsent) ++end;
-      return Outlook::kSome;
-    }
+    if (at < stop) absent.push_back(at);
     at = std::max(stop, begun + 1);
   }
+  const std::size_t turn = shared_->Turn();
+  for (std::size_t i = 0; i < absent.size(); ++i) {
+    const std::size_t group = i / kTogether * kTogether;
+    const std::size_t size = std::min(kTogether, absent.size() - group);
+    const std::uint64_t at = absent[group + (i - group + turn % size) % size];
+    if (!MayFetchAhead(at, wish.end)) continue;
+    const std::uint64_t stop = std::min({wish.end, EndOfSegment(at), at + most});
+    first = end = at;
+    while (end < stop && chunks_.State(end) == ChunkState::kAbsent) ++end;
+    return Outlook::kSome;
+  }
   return Outlook::kLater;
+}
+
+/// One past the last chunk that begins in the segment of `chunk`.
+std::uint64_t LocalObject::EndOfSegment(std::uint64_t chunk) const {
+  const ByteRange segment = shared_->SegmentAt(chunks_.RangeOf(chunk).begin);
+  return chunks_.IndexOf(segment.end - 1) + 1;
+}
+
+bool LocalObject::MayFetchAhead(std::uint64_t chunk, std::uint64_t wish_end) {
+  const std::uint64_t begin = chunks_.RangeOf(chunk).begin;
+  const ByteRange segment = shared_->SegmentAt(begin);
+  std::uint64_t here_bytes = 0;
+  for (std::uint64_t c = chunks_.IndexOf(segment.begin); c < EndOfSegment(chunk); ++c) {
+    if (chunks_.State(c) != ChunkState::kAbsent) here_bytes += chunks_.RangeOf(c).size();
+  }
+  return shared_->MayFetch({begin, chunks_.RangeOf(wish_end - 1).end}, here_bytes);
 }
 
 }  // namespace modelfs::index

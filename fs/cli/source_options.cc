@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include "fs/cli/command.h"
+#include "fs/config/cache_places.h"
 #include "fs/config/reload.h"
 #include "fs/config/setting_keys.h"
 
@@ -40,7 +41,7 @@ ConfigOrigin::Texts Absolute(ConfigOrigin::Texts texts) {
   for (auto& [key, value] : texts) {
     const bool is_path = key == "cache" || key == "index" || key == "shared_cache" ||
                          key == "ca_bundle" || key.ends_with("_file");
-    if (is_path && !value.empty()) value = AbsolutePath(value);
+    if (is_path && !value.empty() && value != kCacheInMemory) value = AbsolutePath(value);
   }
   return texts;
 }

@@ -125,6 +125,14 @@ Result<SignaturePolicy> Signature(std::string_view text) {
   return Bad(fmt::format("'{}' is not one of off, warn, enforce", text));
 }
 
+Result<std::uint64_t> SegmentSize(std::string_view text) {
+  auto bytes = ParseSize(text);
+  if (!bytes) return bytes;
+  const bool fits = std::has_single_bit(*bytes) && *bytes >= 1024 * kKiB && *bytes <= 1024 * kMiB;
+  if (!fits) return Bad(fmt::format("'{}' is no power of two from 1MiB to 1GiB", text));
+  return bytes;
+}
+
 /// Whether something is used where it can be.
 Result<bool> AutoOrOff(std::string_view text) {
   if (text == "auto") return true;
@@ -150,8 +158,8 @@ using Type = SettingKey<Settings>::Type;
 using S = Settings;
 constexpr std::array kSettingKeys = {
     SettingKey<S>{"cache", "--cache", Type::kText, "DIR",
-                  "Where downloaded chunks are kept. /var/cache/modelfs as root, else "
-                  "$XDG_CACHE_HOME/modelfs",
+                  "Where downloaded chunks are kept; memory: nowhere else. /var/cache/modelfs as "
+                  "root, else $XDG_CACHE_HOME/modelfs",
                   Set<Text, &S::cache, S>},
     SettingKey<S>{"index", "--index", Type::kText, "DIR",
                   "Where the index lies; on a local disk if the cache is on a network filesystem",
@@ -191,7 +199,16 @@ constexpr std::array kSettingKeys = {
                   "somebody waits for goes first; 0: no limit [0]",
                   Set<ParseSize, &S::bandwidth_limit, S>},
     SettingKey<S>{"shared_cache", "--shared-cache", Type::kText, "DIR",
-                  "Cache shared with other nodes (not used yet)", Set<Text, &S::shared_cache, S>},
+                  "A directory that other nodes have mounted too: one downloads for all",
+                  Set<Text, &S::shared_cache, S>},
+    SettingKey<S>{"shared_cache_size", "--shared-cache-size", Type::kNumber, "SIZE|PERCENT",
+                  "Most that the shared directory may hold, a share is of its filesystem; 0: no "
+                  "limit [0]",
+                  Set<SizeOrPercent, &S::shared_cache_size, S>},
+    SettingKey<S>{"shared_segment_size", "--shared-segment-size", Type::kNumber, "SIZE",
+                  "Most that one node undertakes to download at a time, 1MiB to 1GiB; an existing "
+                  "directory keeps its own [64MiB]",
+                  Set<SegmentSize, &S::shared_segment_bytes, S>},
     SettingKey<S>{"http", "--http", Type::kText, "ADDR:PORT",
                   "Serve health, metrics and status over HTTP; \"\": do not [\"\"]",
                   Set<ListenAddress, &S::http, S>},

@@ -33,6 +33,9 @@ struct SourceSettings {
 struct Settings {
   std::optional<std::string> cache;
   std::optional<std::string> index;
+  std::optional<std::string> shared_cache;
+  std::optional<Amount> shared_cache_size;
+  std::optional<std::uint64_t> shared_segment_bytes;
   std::optional<Amount> memory;
   std::optional<std::uint64_t> chunk_size_bytes;
   std::optional<bool> allow_other;
@@ -58,7 +61,6 @@ struct Settings {
   std::vector<SourceSettings> sources;
 
   // Checked, but nothing acts on them in this version: LoadConfig says so in a note.
-  std::optional<std::string> shared_cache;
   std::optional<std::chrono::milliseconds> alias_poll;
   std::optional<std::string> promotion_warm;
 };

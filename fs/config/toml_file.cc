@@ -12,6 +12,7 @@
 #include <system_error>
 #include <utility>
 
+#include "fs/config/cache_places.h"
 #include "fs/config/setting_keys.h"
 
 // Errors as values, which the distribution's shared library is not built for.
@@ -36,7 +37,7 @@ class Reader {
     for (auto* path : {&settings.cache, &settings.index, &settings.shared_cache,
                        &settings.http_token_file, &settings.webhook_secret_file, &settings.hold,
                        &settings.signature_key, &settings.signature_ca}) {
-      if (*path) *path = Absolute(**path);
+      if (*path && *path != kCacheInMemory) *path = Absolute(**path);
     }
     for (auto& source : settings.sources) {
       for (auto* path : {&source.ca_bundle, &source.auth_file, &source.token_file}) {

@@ -68,6 +68,31 @@ void AddCache(MetricsText& out, const index::CacheStats& s) {
   gauge("modelfs_buffer_limit_bytes", "Most that they may take.", s.buffer_limit_bytes);
 }
 
+void AddShared(MetricsText& out, const index::shared::SharedStats& s) {
+  if (s.directory.empty()) return;
+  const auto counter = [&](const char* name, const char* help, std::uint64_t value) {
+    out.One(name, kCounter, help, static_cast<double>(value));
+  };
+  out.Family("modelfs_shared_info", kGauge, "1, with what the shared directory is good for.");
+  out.Sample(1, {{"filesystem", s.filesystem}, {"mode", s.mode}});
+  out.One("modelfs_shared_usable", kGauge, "0 while it hangs, or is slower than the origin.",
+          s.usable ? 1 : 0);
+  counter("modelfs_shared_read_bytes_total", "Bytes taken from it.", s.read_bytes);
+  counter("modelfs_shared_origin_bytes_total", "Bytes fetched from origins beside it.",
+          s.origin_bytes);
+  counter("modelfs_shared_published_segments_total", "Segments published.", s.published_segments);
+  counter("modelfs_shared_published_bytes_total", "Their bytes.", s.published_bytes);
+  counter("modelfs_shared_claims_total", "Segments undertaken for all.", s.claims);
+  counter("modelfs_shared_takeovers_total", "Of those, from somebody who had died.", s.takeovers);
+  counter("modelfs_shared_hedges_total", "Reads that did not wait longer for somebody else.",
+          s.hedges);
+  counter("modelfs_shared_brownouts_total", "How often it was found to hang.", s.brownouts);
+  counter("modelfs_shared_quarantined_total", "Segments that were not what was published.",
+          s.quarantined);
+  counter("modelfs_shared_evicted_objects_total", "Objects removed from it.", s.evicted_objects);
+  counter("modelfs_shared_errors_total", "Calls that failed and were taken for misses.", s.errors);
+}
+
 template <class Value>
 void AddPerMount(MetricsText& out, const MetricsInput& input, const char* name, const char* help,
                  Value value) {
@@ -85,6 +110,7 @@ std::string MetricsPage(const MetricsInput& input) {
   AddProcess(out, input);
   out.One("modelfs_cache_open", kGauge, "0 while the cache is being opened.", input.cache ? 1 : 0);
   if (input.cache) AddCache(out, *input.cache);
+  if (input.cache) AddShared(out, input.cache->shared);
   out.One("modelfs_mounts", kGauge, "Mounts that are served.",
           static_cast<double>(input.mounts.size()));
   AddPerMount(out, input, "modelfs_mount_parked_requests", "Requests that wait for bytes.",

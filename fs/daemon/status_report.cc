@@ -46,6 +46,30 @@ nlohmann::json DescribeSource(const Tree& tree, const Tree::Source& source,
 
 }  // namespace
 
+namespace {
+
+nlohmann::json DescribeShared(const index::shared::SharedStats& stats) {
+  if (stats.directory.empty()) return nullptr;
+  return {{"directory", stats.directory},
+          {"mode", stats.mode},
+          {"usable", stats.usable},
+          {"reason", Utf8(stats.reason)},
+          {"filesystem", stats.filesystem},
+          {"read_bytes", stats.read_bytes},
+          {"origin_bytes", stats.origin_bytes},
+          {"published_segments", stats.published_segments},
+          {"published_bytes", stats.published_bytes},
+          {"claims", stats.claims},
+          {"takeovers", stats.takeovers},
+          {"hedges", stats.hedges},
+          {"brownouts", stats.brownouts},
+          {"quarantined", stats.quarantined},
+          {"evicted_objects", stats.evicted_objects},
+          {"errors", stats.errors}};
+}
+
+}  // namespace
+
 nlohmann::json DescribeCache(const DaemonSpec& daemon, const index::CacheStats& stats) {
   struct statvfs filesystem{};
   static_cast<void>(::statvfs(daemon.cache_directory.c_str(), &filesystem));
@@ -82,7 +106,8 @@ nlohmann::json DescribeCache(const DaemonSpec& daemon, const index::CacheStats& 
           {"buffer_bytes", stats.buffer_bytes},
           {"buffer_limit_bytes", stats.buffer_limit_bytes},
           {"quarantined_chunks", stats.quarantined_chunks},
-          {"uncached_writes", stats.uncached_writes}};
+          {"uncached_writes", stats.uncached_writes},
+          {"shared", DescribeShared(stats.shared)}};
 }
 
 nlohmann::json DescribeVersion(const ListedVersion& version, const index::Cache& cache) {

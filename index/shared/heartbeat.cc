@@ -27,7 +27,16 @@ Result<std::chrono::milliseconds> Heartbeat::AgeOf(const std::string& instance) 
   auto facts = files_->Look("i/" + instance);
   if (!facts && facts.error().code == Errc::kNotFound) return std::chrono::hours(24);
   if (!facts) return std::unexpected(std::move(facts.error()));
-  return Since(facts->modified_ns);
+  const auto age = Since(facts->modified_ns);
+  const Clock::time_point now = Clock::now();
+  const MutexLock lock(mutex_);
+  const Seen seen{.modified_ns = facts->modified_ns, .since = now};
+  const auto [it, fresh] = seen_.try_emplace(instance, seen);
+  if (it->second.modified_ns != facts->modified_ns) it->second = seen;
+  const auto watched =
+      std::chrono::duration_cast<std::chrono::milliseconds>(now - it->second.since);
+  if (!age) return watched;
+  return watched >= kWatched ? *age : std::min(*age, watched);
 }
 
 Result<std::chrono::milliseconds> Heartbeat::Since(std::int64_t time_ns) {

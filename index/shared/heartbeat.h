@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -24,6 +25,8 @@ class Heartbeat {
   static constexpr std::chrono::seconds kSuspect{8};
   /// After so long his claims may be taken over.
   static constexpr std::chrono::seconds kDead{15};
+  /// Two touches.
+  static constexpr std::chrono::seconds kWatched{6};
 
   Heartbeat(std::shared_ptr<SharedFiles> files, std::string instance)
       : files_(std::move(files)), instance_(std::move(instance)) {}
@@ -33,18 +36,28 @@ class Heartbeat {
   /// Touches our file, unless that was done within `younger`. Errors: as FromErrno.
   Result<void> Beat(std::chrono::milliseconds younger = std::chrono::milliseconds(0))
       EXCLUDES(mutex_);
-  /// How long ago `instance` was seen alive; a day where it has no file. Errors: as FromErrno.
+  /// How long ago `instance` was seen alive; a day where it has no file. Some filesystems take the
+  /// time from the client (CephFS, SMB), and clocks of clients differ: nobody counts as silent for
+  /// longer than we have looked, until that was kWatched. Where we cannot touch our own file, that
+  /// is all we have. Errors: as FromErrno.
   Result<std::chrono::milliseconds> AgeOf(const std::string& instance) EXCLUDES(mutex_);
   /// How long ago the server's clock showed `time_ns`. Errors: as FromErrno.
   Result<std::chrono::milliseconds> Since(std::int64_t time_ns) EXCLUDES(mutex_);
 
  private:
+  /// What we saw of another.
+  struct Seen {
+    std::int64_t modified_ns = 0;
+    Clock::time_point since;  ///< It has been so.
+  };
+
   const std::shared_ptr<SharedFiles> files_;
   const std::string instance_;
   Mutex mutex_;  ///< Leaf; not held while waiting.
   bool beaten_ GUARDED_BY(mutex_) = false;
   std::int64_t server_ns_ GUARDED_BY(mutex_) = 0;  ///< The server's clock at `here_`.
   Clock::time_point here_ GUARDED_BY(mutex_);
+  std::map<std::string, Seen> seen_ GUARDED_BY(mutex_);
 };
 
 }  // namespace modelfs::index::shared

@@ -9,7 +9,8 @@
 
 namespace modelfs::index::shared {
 
-/// How long segments took from claim to publication, the latest 32.
+/// How long it took until segments of others showed, from when we knew of their claim; the
+/// latest 32.
 ///
 /// Threads: any.
 class SegmentTimes {

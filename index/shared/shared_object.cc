@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <functional>
 #include <stop_token>
 #include <utility>
 
@@ -19,6 +20,7 @@ void SharedObject::Move(Segment& segment, SegmentState to) {
   assert(MayMove(segment.state, to));
   segment.state = to;
   segment.suspect = false;
+  met_others_ = met_others_ || to == SegmentState::kTheirs;
 }
 
 /// Whether the directory has answered once, so that it is known how objects are cut.
@@ -29,6 +31,11 @@ bool SharedObject::Ready() {
   folder_ = std::make_shared<SegmentFolder>(
       tier_->files(), id_, SegmentLayout(id_.size_bytes, *bytes), tier_->heartbeat().instance());
   return true;
+}
+
+std::size_t SharedObject::Turn() const {
+  const MutexLock lock(mutex_);
+  return met_others_ ? std::hash<std::string>()(tier_->heartbeat().instance()) : 0;
 }
 
 ByteRange SharedObject::SegmentAt(std::uint64_t offset) const {

@@ -52,6 +52,9 @@ class SharedObject final : public std::enable_shared_from_this<SharedObject> {
   /// are here already. If not, LocalCopy::GoOn is called when it is worth asking again, once Pump
   /// was called, with no lock held.
   bool MayFetch(ByteRange wanted, std::uint64_t here_bytes) EXCLUDES(mutex_);
+  /// Where to begin among segments that lie together: 0 until we met another replica, then a number
+  /// of our own.
+  std::size_t Turn() const EXCLUDES(mutex_);
   /// The segment that `offset` lies in. A request should not go over its end.
   ByteRange SegmentAt(std::uint64_t offset) const EXCLUDES(mutex_);
   void Pump() EXCLUDES(mutex_);
@@ -176,6 +179,7 @@ class SharedObject final : public std::enable_shared_from_this<SharedObject> {
   std::int64_t stamp_ GUARDED_BY(mutex_) = 0;
   Clock::time_point listed_ GUARDED_BY(mutex_);
   Clock::time_point ages_asked_ GUARDED_BY(mutex_);
+  bool met_others_ GUARDED_BY(mutex_) = false;
   bool used_ GUARDED_BY(mutex_) = false;  ///< There is something of it there.
 };
 

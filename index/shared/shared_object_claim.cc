@@ -178,13 +178,7 @@ void SharedObject::Filled(std::uint64_t index, bool published) {
     fill = std::exchange(segment.fill, nullptr);
     unasked = std::exchange(segment.unasked_bytes, 0);
     segment.epoch.reset();
-    const Clock::time_point now = Clock::now();
-    if (published) {
-      tier_->times().Add(
-          std::chrono::duration_cast<std::chrono::milliseconds>(now - segment.since));
-    } else {
-      segment.claim_from = now + kClaimAgain;
-    }
+    if (!published) segment.claim_from = Clock::now() + kClaimAgain;
     waiters = TakeWaiters(Which::kThatMay);
   }
   tier_->Requested(unasked);

@@ -39,13 +39,16 @@ void SharedObject::Read(const std::shared_ptr<fetch::Origin>& origin, ByteRange 
 void SharedObject::FromOrigin(const RequestPtr& request, ByteRange part,
                               const std::shared_ptr<SegmentFill>& fill) {
   const auto origin = request->origin.lock();
-  if (!origin) return Finish(request, Fail(Errc::kCancelled, "read: the origin is gone"));
+  if (!origin) {
+    for (auto& later : tier_->health().OriginEnded()) later();  // It may have been a measurement.
+    return Finish(request, Fail(Errc::kCancelled, "read: the origin is gone"));
+  }
   std::shared_ptr<fetch::BodySink> sink = std::make_shared<MeterSink>(tier_, request->sink);
   if (fill) sink = fill->Tee(part.begin, std::move(sink));
   tier_->health().OriginBegan();
   origin->Read(id_, part, std::move(sink),
                [self = shared_from_this(), request, part](Result<void> result) {
-                 self->tier_->health().OriginEnded();
+                 for (auto& later : self->tier_->health().OriginEnded()) later();
                  if (!result) return self->Finish(request, std::move(result));
                  request->left.begin = part.end;
                  self->Step(request);

@@ -143,8 +143,8 @@ bool SharedObject::ApplyListing(const SegmentFolder::Listing& listing) {
     if (listing.claims.contains(index)) continue;
     if (segment.state == SegmentState::kAbsent) segment.epoch.reset();
     if (segment.state != SegmentState::kTheirs) continue;
-    // A claim that we have met just now may be younger than the listing.
-    if (Clock::now() - segment.since < kFirstPoll * 4) continue;
+    // One that we have met just now may be younger than the listing, or not show yet.
+    if (Clock::now() - segment.since < kList) continue;
     Move(segment, SegmentState::kAbsent);  // They gave it up.
     segment.epoch.reset();
     changed = true;

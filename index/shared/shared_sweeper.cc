@@ -133,10 +133,7 @@ void SharedSweeper::RemoveLeftOvers() {
     return heartbeat_.Since(facts->modified_ns).value_or(std::chrono::milliseconds(0));
   };
   for (const std::string& name : NamesIn(*files_, "t")) {
-    // A segment may take its time, as long as who makes it lives.
-    const auto alive = heartbeat_.AgeOf(name.substr(0, name.find('.')));
-    if (!alive || *alive < options_.left_over || idle("t/" + name) < options_.left_over) continue;
-    std::ignore = files_->Unlink("t/" + name);
+    if (idle("t/" + name) >= options_.left_over) std::ignore = files_->Unlink("t/" + name);
   }
   for (const std::string& name : NamesIn(*files_, "q")) {
     if (idle("q/" + name) >= options_.quarantine) std::ignore = files_->Unlink("q/" + name);

@@ -25,8 +25,8 @@ class SharedSweeper {
     std::uint64_t free_bytes = 0;                                 ///< To be left free on it.
     std::chrono::milliseconds unused{std::chrono::hours(1)};      ///< Younger use keeps an object.
     std::chrono::milliseconds interval{std::chrono::minutes(5)};  ///< One sweep, by whomever.
-    std::chrono::milliseconds left_over{std::chrono::minutes(10)};  ///< Of somebody silent so long.
-    std::chrono::milliseconds quarantine{std::chrono::hours(24)};   ///< Wrong segments are kept.
+    std::chrono::milliseconds left_over{std::chrono::hours(2)};  ///< Age of what was not published.
+    std::chrono::milliseconds quarantine{std::chrono::hours(24)};  ///< Wrong segments are kept.
   };
   struct Swept {
     std::uint64_t objects = 0;

@@ -84,7 +84,9 @@ void SharedTier::Ask(Done<void> done) {
 void SharedTier::Answered(const Result<SharedRoot::Found>& found) {
   if (!found) {
     if (found.error().code == Errc::kCancelled) return;
-    if (health_.Down(found.error().what)) {
+    // What another replica has just made may not show yet.
+    const bool soon = found.error().code == Errc::kNotFound;
+    if (health_.Down(found.error().what, soon ? kTick : TierHealth::kRetry)) {
       spdlog::warn("shared.unusable directory={} error=\"{}\"", options_.directory.string(),
                    found.error().what);
     }
@@ -175,6 +177,7 @@ void SharedTier::Quarantined(const SegmentFolder& folder, std::uint64_t index, c
 void SharedTier::WriteFailed(const Error& error) {
   if (error.code == Errc::kCancelled) return;
   Failed(error);
+  if (error.code == Errc::kNotFound) return;  // Somebody has wiped it; folders are made anew.
   bool news = false;
   {
     const MutexLock lock(mutex_);

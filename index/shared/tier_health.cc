@@ -29,9 +29,10 @@ double BusyRate::PerSecond(Clock::time_point now, double enough) const {
   return bytes_ == 0 || busy < enough ? 0 : bytes_ / std::max(busy, 1e-6);
 }
 
-bool TierHealth::Down(const std::string& why, Clock::time_point now) {
+bool TierHealth::Down(const std::string& why, std::chrono::milliseconds retry,
+                      Clock::time_point now) {
   const MutexLock lock(mutex_);
-  retry_at_ = now + kRetry;
+  retry_at_ = now + retry;
   reason_ = why;
   return !std::exchange(down_, true);
 }
@@ -62,19 +63,33 @@ bool TierHealth::RetryDue(Clock::time_point now) {
 TierHealth::Way TierHealth::Choose(std::move_only_function<void()>& later, Clock::time_point now) {
   const MutexLock lock(mutex_);
   if (down_) return Way::kOrigin;
+  if (trial_ || origin_trial_) {
+    waiting_.push_back(std::move(later));
+    return Way::kWait;
+  }
   if (!known_) {
-    if (trial_) {
-      waiting_.push_back(std::move(later));
-      return Way::kWait;
-    }
-    trial_ = true;
+    trial_ = true;  // One block at a time, until it is.
   } else if (slow_) {
     if (now < trial_at_) return Way::kOrigin;
     trial_at_ = now + kRetry;
     shared_.Forget();
+  } else if (const double rate = shared_.PerSecond(now, kEnough);
+             rate > 0 && rate < kPlenty && origin_.PerSecond(now, kEnoughOfOrigin) == 0) {
+    origin_trial_ = true;  // Slow it is, but compared with what?
+    return Way::kOrigin;
   }
   shared_.Began(now);
   return Way::kShared;
+}
+
+/// Whether the origin is the better choice, where both are known.
+void TierHealth::Judge(Clock::time_point now) {
+  const double shared = shared_.PerSecond(now, slow_ ? 0 : kEnough);
+  const double origin = origin_.PerSecond(now, kEnoughOfOrigin);
+  if (shared == 0 || origin == 0) return;
+  const bool slow = shared * kTooSlow < origin;
+  if (slow && !slow_) trial_at_ = now + kRetry;
+  slow_ = slow;
 }
 
 std::vector<std::move_only_function<void()>> TierHealth::SharedEnded(std::uint64_t bytes,
@@ -82,15 +97,18 @@ std::vector<std::move_only_function<void()>> TierHealth::SharedEnded(std::uint64
   const MutexLock lock(mutex_);
   shared_.Arrived(bytes);
   shared_.Ended(now);
-  known_ = known_ || bytes > 0;
+  read_bytes_ += bytes;
+  known_ = known_ || read_bytes_ >= kKnownBytes || shared_.PerSecond(now, kEnough) > 0;
   trial_ = false;
-  const double shared = shared_.PerSecond(now, slow_ ? 0 : kEnough);
-  const double origin = origin_.PerSecond(now, kEnough);
-  if (shared > 0 && origin > 0) {
-    const bool slow = shared * kTooSlow < origin;
-    if (slow && !slow_) trial_at_ = now + kRetry;
-    slow_ = slow;
-  }
+  Judge(now);
+  return std::exchange(waiting_, {});
+}
+
+std::vector<std::move_only_function<void()>> TierHealth::OriginEnded(Clock::time_point now) {
+  const MutexLock lock(mutex_);
+  origin_.Ended(now);
+  if (!std::exchange(origin_trial_, false)) return {};
+  Judge(now);
   return std::exchange(waiting_, {});
 }
 
@@ -102,11 +120,6 @@ void TierHealth::OriginBegan(Clock::time_point now) {
 void TierHealth::OriginArrived(std::uint64_t bytes) {
   const MutexLock lock(mutex_);
   origin_.Arrived(bytes);
-}
-
-void TierHealth::OriginEnded(Clock::time_point now) {
-  const MutexLock lock(mutex_);
-  origin_.Ended(now);
 }
 
 bool TierHealth::slow() const {

@@ -42,17 +42,23 @@ class TierHealth {
   /// The origin is asked instead when it is so many times faster. Below, what others do not have to
   /// fetch from it is worth the time.
   static constexpr double kTooSlow = 3;
+  /// Bytes per second that need no comparison: the origin is not asked just to be measured.
+  static constexpr double kPlenty = 32e6;
   /// Seconds of use that a verdict against it takes: a few small reads mean nothing.
-  static constexpr double kEnough = 0.1;
+  static constexpr double kEnough = 0.25;
+  static constexpr double kEnoughOfOrigin = 0.1;
+  /// Bytes that it has given before more than one read is made at a time, if not for kEnough.
+  static constexpr std::uint64_t kKnownBytes = 8u << 20;
 
   enum class Way : std::uint8_t {
     kShared,
     kOrigin,
-    kWait,  ///< The first read of all is under way; `later` is called when it is over.
+    kWait,  ///< A measurement is under way; `later` is called when it is over.
   };
 
   /// It hangs. True: that is news.
-  bool Down(const std::string& why, Clock::time_point now = Clock::now()) EXCLUDES(mutex_);
+  bool Down(const std::string& why, std::chrono::milliseconds retry = kRetry,
+            Clock::time_point now = Clock::now()) EXCLUDES(mutex_);
   void Up() EXCLUDES(mutex_);
   /// Whether it may be asked anything.
   bool answers() const EXCLUDES(mutex_);
@@ -68,18 +74,23 @@ class TierHealth {
       std::uint64_t bytes, Clock::time_point now = Clock::now()) EXCLUDES(mutex_);
   void OriginBegan(Clock::time_point now = Clock::now()) EXCLUDES(mutex_);
   void OriginArrived(std::uint64_t bytes) EXCLUDES(mutex_);
-  void OriginEnded(Clock::time_point now = Clock::now()) EXCLUDES(mutex_);
+  [[nodiscard]] std::vector<std::move_only_function<void()>> OriginEnded(
+      Clock::time_point now = Clock::now()) EXCLUDES(mutex_);
   bool slow() const EXCLUDES(mutex_);
 
  private:
+  void Judge(Clock::time_point now) REQUIRES(mutex_);
+
   mutable Mutex mutex_;
   bool down_ GUARDED_BY(mutex_) = false;
   std::string reason_ GUARDED_BY(mutex_);
   Clock::time_point retry_at_ GUARDED_BY(mutex_);
   BusyRate shared_ GUARDED_BY(mutex_);
   BusyRate origin_ GUARDED_BY(mutex_);
-  bool known_ GUARDED_BY(mutex_) = false;  ///< A first read is over.
-  bool trial_ GUARDED_BY(mutex_) = false;  ///< One is under way that the others wait for.
+  bool known_ GUARDED_BY(mutex_) = false;         ///< Enough was read to know how fast it is.
+  bool trial_ GUARDED_BY(mutex_) = false;         ///< A read is under way that the others wait for.
+  bool origin_trial_ GUARDED_BY(mutex_) = false;  ///< Likewise, of the origin.
+  std::uint64_t read_bytes_ GUARDED_BY(mutex_) = 0;  ///< From the directory.
   bool slow_ GUARDED_BY(mutex_) = false;
   Clock::time_point trial_at_ GUARDED_BY(mutex_);
   std::vector<std::move_only_function<void()>> waiting_ GUARDED_BY(mutex_);

@@ -2,54 +2,29 @@
 
 #include <fmt/format.h>
 #include <stdlib.h>
-#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <filesystem>
 #include <system_error>
 
 #include "fetch/base/size.h"
 #include "fs/config/memory_limit.h"
+#include "index/filesystem_kind.h"
+#include "index/shared/dir_files.h"
+#include "index/shared/shared_root.h"
 
 namespace modelfs::fs {
 namespace {
 
 namespace stdfs = std::filesystem;
 using enum Finding::Level;
+using index::FilesystemKind;
 using Class = FilesystemKind::Class;
 
 constexpr std::uint64_t kLeastFree = 64 * kMiB;  // What Cache::Open insists on.
 constexpr std::uint64_t kLittleFree = 2 * kGiB;
-
-struct KnownFilesystem {
-  std::uint64_t magic;
-  Class kind;
-  const char* name;
-};
-// Source: statfs(2), linux/magic.h.
-constexpr std::array<KnownFilesystem, 18> kKnown{{
-    {0xEF53, Class::kLocal, "ext4"},
-    {0x58465342, Class::kLocal, "xfs"},
-    {0x9123683E, Class::kLocal, "btrfs"},
-    {0x2FC12FC1, Class::kLocal, "zfs"},
-    {0xF2F52010, Class::kLocal, "f2fs"},
-    {0x01021994, Class::kMemory, "tmpfs"},
-    {0x858458F6, Class::kMemory, "ramfs"},
-    {0x794C7630, Class::kOverlay, "overlay"},
-    {0x6969, Class::kNetwork, "nfs"},
-    {0xFF534D42, Class::kNetwork, "cifs"},
-    {0xFE534D42, Class::kNetwork, "smb"},
-    {0x00C36400, Class::kNetwork, "ceph"},
-    {0x65735546, Class::kNetwork, "fuse"},
-    {0x01021997, Class::kNetwork, "9p"},
-    {0x0BD00BD0, Class::kNetwork, "lustre"},
-    {0x47504653, Class::kNetwork, "gpfs"},
-    {0x5346414F, Class::kNetwork, "afs"},
-    {0x19830326, Class::kNetwork, "beegfs"},
-}};
 
 /// The directory itself, or the nearest above it that is there.
 stdfs::path NearestExisting(stdfs::path path) {
@@ -101,16 +76,10 @@ Findings CheckDirectory(const std::string& subject, const char* flag,
   return {CheckFree(subject, existing, there ? directory : directory + " (to be made)")};
 }
 
-FilesystemKind KindOf(const std::string& directory) {
-  struct statfs info{};
-  if (::statfs(NearestExisting(directory).c_str(), &info) != 0) return {Class::kLocal, "unknown"};
-  return ClassifyFilesystem(static_cast<std::uint32_t>(info.f_type));
-}
-
 Finding CheckKind(const DaemonSpec& spec) {
   const bool apart = !spec.index_directory.empty();
-  const FilesystemKind cache = KindOf(spec.cache_directory);
-  const FilesystemKind index = apart ? KindOf(spec.index_directory) : cache;
+  const FilesystemKind cache = index::FilesystemKindOf(spec.cache_directory);
+  const FilesystemKind index = apart ? index::FilesystemKindOf(spec.index_directory) : cache;
   if (index.kind == Class::kNetwork) {
     return {kFail, "filesystem",
             fmt::format("the index would lie on {}, a network filesystem, which LMDB forbids",
@@ -135,14 +104,33 @@ Finding CheckKind(const DaemonSpec& spec) {
   return {kOk, "filesystem", fmt::format("{}, local", cache.name), ""};
 }
 
-}  // namespace
-
-FilesystemKind ClassifyFilesystem(std::uint64_t magic) {
-  for (const auto& known : kKnown) {
-    if (known.magic == magic) return {known.kind, known.name};
+/// Makes FORMAT in a new one, as a mount would.
+Finding CheckShared(const DaemonSpec& spec) {
+  index::shared::DirFiles files(spec.shared_cache);
+  const auto found = index::shared::SharedRoot::Look(files, spec.shared_segment_bytes,
+                                                     fmt::format("doctor{}", ::getpid()));
+  if (!found) {
+    return {kFail, "shared", found.error().what, "name another directory with --shared-cache"};
   }
-  return {Class::kLocal, fmt::format("type {:#x}", magic)};
+  const std::string what = fmt::format("'{}' on {}, {} free", spec.shared_cache, found->filesystem,
+                                       FormatSize(found->free_bytes));
+  if (!found->writable) {
+    return {kWarn, "shared", fmt::format("{}; nothing can be published: {}", what, found->why),
+            "make it writable for a group of all replicas (fsGroup)"};
+  }
+  if (!found->exclusive) {
+    return {
+        kWarn, "shared",
+        fmt::format("{}; two replicas may make one file there, so that nothing is published", what),
+        "use a filesystem where O_EXCL works"};
+  }
+  return {kOk, "shared",
+          fmt::format("{}; links {}, clock {} ms from ours", what, found->links ? "work" : "do not",
+                      found->skew_ms),
+          ""};
 }
+
+}  // namespace
 
 Findings CheckCache(const DaemonSpec& spec) {
   Findings findings = CheckDirectory("cache", "--cache", spec.cache_directory);
@@ -152,6 +140,7 @@ Findings CheckCache(const DaemonSpec& spec) {
     }
   }
   findings.push_back(CheckKind(spec));
+  if (!spec.shared_cache.empty()) findings.push_back(CheckShared(spec));
   findings.push_back({kOk, "memory",
                       fmt::format("{} for chunk buffers, of {} that this process may use",
                                   FormatSize(spec.memory_bytes), FormatSize(MemoryLimitBytes())),

@@ -16,6 +16,7 @@ ORIGIN = BIN / "modelfs-origin"
 READ_CHECKER = BIN / "read-checker"
 LOAD_CHECKER = BIN / "load-checker"
 FAULTY = BIN / "modelfs-faulty"
+FAULTY_DIR = BIN / "faulty-dir"
 PATTERN_READER = BIN / "pattern-reader"
 VERSITYGW = TOOLS / "bin" / "versitygw"
 NGINX = shutil.which("nginx") or TOOLS / "nginx" / "usr" / "sbin" / "nginx"  # as deploy/deps.sh looks for it

@@ -101,14 +101,6 @@ TEST(DoctorTest, JudgesKernels) {
   EXPECT_EQ(CheckKernel("strange").level, Finding::Level::kWarn);
 }
 
-TEST(DoctorTest, KnowsFilesystems) {
-  EXPECT_EQ(ClassifyFilesystem(0xEF53).name, "ext4");
-  EXPECT_EQ(ClassifyFilesystem(0x6969).kind, FilesystemKind::Class::kNetwork);
-  EXPECT_EQ(ClassifyFilesystem(0x01021994).kind, FilesystemKind::Class::kMemory);
-  EXPECT_EQ(ClassifyFilesystem(0x794C7630).kind, FilesystemKind::Class::kOverlay);
-  EXPECT_EQ(ClassifyFilesystem(0x1234).name, "type 0x1234");
-}
-
 TEST(DoctorTest, ACacheThatCannotBeWrittenFails) {
   DaemonSpec spec;
   spec.cache_directory = "/proc/modelfs-cache";

@@ -183,12 +183,32 @@ TEST_F(LoadConfigTest, MemoryMustHoldAFewChunks) {
 
 TEST_F(LoadConfigTest, SaysWhatHasNoEffectYet) {
   flags_.cache_size = Amount{Amount::Unit::kPercent, 80};
-  flags_.shared_cache = "/shared";
-  flags_.promotion_warm = "off";
+  flags_.promotion_warm = "profile";
   const auto config = Load();
   ASSERT_TRUE(config) << config.error().what;
   ASSERT_EQ(config->notes.size(), 1u);
-  EXPECT_NE(config->notes[0].find("shared_cache"), std::string::npos);
+  EXPECT_NE(config->notes[0].find("promotion.warm"), std::string::npos);
+}
+
+TEST_F(LoadConfigTest, ACacheCanLieInMemory) {
+  flags_.cache = "memory";
+  const auto config = Load();
+  ASSERT_TRUE(config) << config.error().what;
+  EXPECT_TRUE(config->daemon.cache_in_memory);
+  EXPECT_EQ(config->daemon.cache_directory, "/dev/shm/modelfs-1000/cache");
+  ASSERT_EQ(config->notes.size(), 1u);
+  EXPECT_NE(config->notes[0].find("memory"), std::string::npos);
+}
+
+TEST_F(LoadConfigTest, ASharedCacheIsOneDirectoryOfItsOwn) {
+  EXPECT_EQ(Load()->daemon.shared_cache, "");
+  flags_.shared_cache = "some/../shared/";
+  flags_.shared_cache_size = Amount{Amount::Unit::kPercent, 90};
+  const auto config = Load();
+  ASSERT_TRUE(config) << config.error().what;
+  EXPECT_EQ(config->daemon.shared_cache, (std::filesystem::current_path() / "shared").string());
+  EXPECT_EQ(config->daemon.shared_cache_size.value, 90u);
+  EXPECT_TRUE(config->notes.empty());
 }
 
 TEST_F(LoadConfigTest, RelativeDirectoriesBecomeAbsolute) {

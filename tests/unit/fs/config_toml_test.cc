@@ -82,6 +82,8 @@ TEST(TomlFileTest, ReadsEveryKeyOfTheTables) {
                                                           {"free_floor", "'1%'"},
                                                           {"bandwidth_limit", "'200MiB'"},
                                                           {"shared_cache", "'/s'"},
+                                                          {"shared_cache_size", "'90%'"},
+                                                          {"shared_segment_size", "'16MiB'"},
                                                           {"http", "'127.0.0.1:9810'"},
                                                           {"http_token_file", "'/token'"},
                                                           {"webhook_secret_file", "'/secret'"},

@@ -80,6 +80,9 @@ TEST(DaemonSpecTest, ComesBackFromJsonAsItWas) {
   DaemonSpec spec;
   spec.cache_directory = "/c";
   spec.index_directory = "/i";
+  spec.shared_cache = "/s";
+  spec.shared_cache_size = Amount{Amount::Unit::kPercent, 90};
+  spec.shared_segment_bytes = 16u << 20;
   spec.chunk_size_bytes = 4u << 20;
   spec.memory_bytes = 1ull << 40;
   spec.io_backend = index::IoBackend::kThreads;
