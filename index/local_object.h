@@ -271,7 +271,7 @@ class LocalObject final : public CachedObject,
   void Stored(const std::shared_ptr<ChunkLoad>& load);
   void NotStored(const std::shared_ptr<ChunkLoad>& load, const Error& error);
   void NotKept(const std::shared_ptr<ChunkLoad>& load, const Error& error);
-  void Recount() EXCLUDES(counting_);
+  void Recount(SpaceReservation written = {}) EXCLUDES(counting_);
 
   // local_object_sums.cc
   void CheckSums(Actions& actions) REQUIRES(mutex_);
@@ -309,8 +309,9 @@ class LocalObject final : public CachedObject,
   std::atomic<bool> stop_sealing_{false};                  ///< It is to be removed instead.
   std::atomic<bool> recording_{false};                     ///< There is a recorder_.
   std::atomic<int> mismatches_{0};                         ///< With the origin's sums.
-  std::atomic<std::uint32_t> noted_use_{0};                ///< Ticks, when the cache was told last.
-  std::atomic<std::int64_t> touched_{0};  ///< Seconds, when the index was told last.
+  std::atomic<std::uint32_t> writes_{0};     ///< Chunks with room that are not counted.
+  std::atomic<std::uint32_t> noted_use_{0};  ///< Ticks, when the cache was told last.
+  std::atomic<std::int64_t> touched_{0};     ///< Seconds, when the index was told last.
   /// Goes up after chunks were taken out of use and before they are punched: who read from the file
   /// without the lock looks whether it has changed meanwhile.
   std::atomic<std::uint64_t> punches_{0};

@@ -38,6 +38,7 @@ void LocalObject::Store(std::shared_ptr<ChunkLoad> load) {
           load, {Errc::kNoSpace, "the cache has no room left: what it holds is open or pinned"});
     }
     load->room = std::move(*room);
+    self->writes_.fetch_add(1, std::memory_order_relaxed);
     self->StoreInRoom(std::move(load));
   });
 }
@@ -155,12 +156,15 @@ void LocalObject::WriteRecord(const std::shared_ptr<ChunkLoad>& load) {
                      });
 }
 
-/// The object's blocks as they are now.
-void LocalObject::Recount() {
+/// The object's blocks as they are now. `written`: what was reserved for some of them.
+void LocalObject::Recount(SpaceReservation written) {
   const MutexLock lock(counting_);
+  const bool more_to_come = writes_.load(std::memory_order_relaxed) > 0;
   const auto bytes = LocalTier::AllocatedBytes(*files_);
   counted_.store(bytes.has_value(), std::memory_order_relaxed);
-  if (bytes) return core_->space->SetAllocated(digest_, *bytes, MicrosNow());
+  if (bytes) {
+    return core_->space->Settle(digest_, *bytes, MicrosNow(), std::move(written), more_to_come);
+  }
   // As good as can be told; it must be known, or nothing evicts it.
   const auto known = core_->space->Find(digest_);
   const std::uint64_t before = known ? known->allocated_bytes : 0;
@@ -170,8 +174,8 @@ void LocalObject::Recount() {
 
 void LocalObject::Stored(const std::shared_ptr<ChunkLoad>& load) {
   core_->faults->Hit("local_tier.stored");
-  Recount();
-  load->room = SpaceReservation();
+  writes_.fetch_sub(1, std::memory_order_relaxed);
+  Recount(std::move(load->room));
   Actions actions;
   {
     const MutexLock lock(mutex_);
@@ -198,7 +202,9 @@ void LocalObject::NotStored(const std::shared_ptr<ChunkLoad>& load, const Error&
     core_->problems.Note("cache.write_failed", error);
     core_->health.Degrade(error);
   }
-  if (data_fd() >= 0) Recount();  // Part of it may have been written.
+  if (load->room) writes_.fetch_sub(1, std::memory_order_relaxed);
+  // Part of it may have been written.
+  if (data_fd() >= 0) Recount(std::move(load->room));
   NotKept(load, error);
 }
 

@@ -1,6 +1,7 @@
 #include "index/space.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace modelfs::index {
 
@@ -55,6 +56,17 @@ void Space::SetAllocated(const std::string& digest, std::uint64_t bytes, std::in
   Count(object, -1);
   object.allocated_bytes = bytes;
   Count(object, 1);
+}
+
+void Space::Settle(const std::string& digest, std::uint64_t bytes, std::int64_t now,
+                   SpaceReservation written, bool more_to_come) {
+  const MutexLock lock(mutex_);
+  Object& object = objects_.try_emplace(digest, Object{.last_use = now}).first->second;
+  Count(object, -1);
+  if (more_to_come) bytes = std::min(bytes, object.allocated_bytes + written.bytes_);
+  object.allocated_bytes = bytes;
+  Count(object, 1);
+  reserved_ -= std::exchange(written.bytes_, 0);
 }
 
 void Space::SetPinned(const std::string& digest, bool pinned) {

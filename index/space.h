@@ -32,7 +32,10 @@ class SpaceReservation {
   SpaceReservation& operator=(const SpaceReservation&) = delete;
   ~SpaceReservation();
 
+  explicit operator bool() const { return space_ != nullptr; }
+
  private:
+  friend class Space;
   std::shared_ptr<Space> space_;
   std::uint64_t bytes_ = 0;
 };
@@ -64,6 +67,11 @@ class Space : public std::enable_shared_from_this<Space> {
   /// Makes it known if it is not, as used `now`.
   void SetAllocated(const std::string& digest, std::uint64_t bytes, std::int64_t now)
       EXCLUDES(mutex_);
+  /// As SetAllocated, and gives `written` back, whose bytes are among `bytes`. Where others are
+  /// being written to the object too (`more_to_come`), their blocks may be among them already, and
+  /// are reserved still: no more than what was reserved is added then.
+  void Settle(const std::string& digest, std::uint64_t bytes, std::int64_t now,
+              SpaceReservation written, bool more_to_come) EXCLUDES(mutex_);
   /// Nothing for an object that is not known.
   void SetPresent(const std::string& digest, std::uint64_t bytes) EXCLUDES(mutex_);
   void SetPinned(const std::string& digest, bool pinned) EXCLUDES(mutex_);
