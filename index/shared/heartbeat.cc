@@ -24,15 +24,17 @@ Result<void> Heartbeat::Beat(std::chrono::milliseconds younger) {
 }
 
 Result<std::chrono::milliseconds> Heartbeat::AgeOf(const std::string& instance) {
-  auto facts = files_->Look("i/" + instance);
-  if (!facts && facts.error().code == Errc::kNotFound) return std::chrono::hours(24);
-  if (!facts) return std::unexpected(std::move(facts.error()));
-  const auto age = Since(facts->modified_ns);
+  const auto facts = files_->Look("i/" + instance);
+  const bool gone = !facts && facts.error().code == Errc::kNotFound;
+  if (!facts && !gone) return std::unexpected(facts.error());
+  // What is not there may not show yet.
+  const auto age =
+      gone ? Result<std::chrono::milliseconds>(std::chrono::hours(24)) : Since(facts->modified_ns);
   const Clock::time_point now = Clock::now();
   const MutexLock lock(mutex_);
-  const Seen seen{.modified_ns = facts->modified_ns, .since = now};
+  const Seen seen{.modified_ns = gone ? -1 : facts->modified_ns, .since = now};
   const auto [it, fresh] = seen_.try_emplace(instance, seen);
-  if (it->second.modified_ns != facts->modified_ns) it->second = seen;
+  if (it->second.modified_ns != seen.modified_ns) it->second = seen;
   const auto watched =
       std::chrono::duration_cast<std::chrono::milliseconds>(now - it->second.since);
   if (!age) return watched;

@@ -36,10 +36,10 @@ class Heartbeat {
   /// Touches our file, unless that was done within `younger`. Errors: as FromErrno.
   Result<void> Beat(std::chrono::milliseconds younger = std::chrono::milliseconds(0))
       EXCLUDES(mutex_);
-  /// How long ago `instance` was seen alive; a day where it has no file. Some filesystems take the
-  /// time from the client (CephFS, SMB), and clocks of clients differ: nobody counts as silent for
-  /// longer than we have looked, until that was kWatched. Where we cannot touch our own file, that
-  /// is all we have. Errors: as FromErrno.
+  /// How long ago `instance` was seen alive; a day where it has no file. A file may not show yet,
+  /// and some filesystems take the time from clients (CephFS, SMB), whose clocks differ: nobody
+  /// counts as silent for longer than we have watched him, until that was kWatched. Where we cannot
+  /// touch our own file, that is all we have. Errors: as FromErrno.
   Result<std::chrono::milliseconds> AgeOf(const std::string& instance) EXCLUDES(mutex_);
   /// How long ago the server's clock showed `time_ns`. Errors: as FromErrno.
   Result<std::chrono::milliseconds> Since(std::int64_t time_ns) EXCLUDES(mutex_);

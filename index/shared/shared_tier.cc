@@ -4,11 +4,11 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <future>
 #include <random>
 #include <stop_token>
 #include <utility>
 
+#include "fetch/base/await.h"
 #include "index/shared/dir_files.h"
 #include "index/shared/shared_object.h"
 #include "index/shared/shared_sweeper.h"
@@ -49,10 +49,9 @@ std::shared_ptr<SharedTier> SharedTier::Open(SharedOptions options, std::uint32_
       .timer = &tier->timer_, .breach = [weak = std::weak_ptr(tier)](std::string_view what) {
         if (const auto t = weak.lock()) t->Hangs(what);
       }});
-  auto asked = std::make_shared<std::promise<void>>();
-  auto answer = asked->get_future();
-  tier->Ask([asked](const Result<void>&) { asked->set_value(); });
-  answer.wait();  // By its deadline.
+  Await<void> asked;
+  tier->Ask(asked.done());
+  std::ignore = asked.Wait();  // By its deadline, whatever the answer is.
   tier->ArmTick();
   return tier;
 }

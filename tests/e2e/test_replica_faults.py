@@ -141,6 +141,7 @@ def test_names_that_show_late(faulty_dir, replicas, model):
     for _ in range(2):
         replicas.shared = faulty_dir(delay=1500).path / "cache"
         mounts.append(replicas.start())
+        wait_for(lambda: shared_of(mounts[-1])["usable"], "what the first one has made shows")
     replicas.load_all(mounts)
     note("late_names", origin_bytes=model.sent())
     assert model.sent() <= 1.2

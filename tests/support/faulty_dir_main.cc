@@ -3,7 +3,7 @@
 // by a file of `key value` lines, read anew for each call:
 //
 //   rate BYTES       bytes per second, of reads and writes together; 0: no limit
-//   delay MS         names that were made elsewhere show so much later
+//   delay MS         names that were made elsewhere show so long after they were first asked about
 //   stale N          every Nth read fails with ESTALE
 //   lost N           every Nth link is made, and fails with EIO
 //   links 0          there are no hard links
@@ -16,28 +16,29 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <fuse3/fuse.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <chrono>
 #include <cstdint>
 #include <fstream>
 #include <map>
 #include <mutex>
 #include <set>
 #include <string>
-#include <thread>
 
 namespace modelfs::test {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+constexpr std::int64_t kSecond = 1'000'000'000;
 
 class FaultyDir {
  public:
@@ -55,22 +56,25 @@ class FaultyDir {
       std::int64_t value = 0;
       while (in >> key >> value) settings[key] = value;
       if (settings["freeze"] == 0) return settings;
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      ::poll(nullptr, 0, 20);
     }
   }
 
   /// Takes its time for `bytes`, one transfer behind the other.
   void Transfer(std::uint64_t bytes, std::int64_t rate) {
     if (rate <= 0) return;
-    const auto time =
-        std::chrono::nanoseconds(bytes * 1'000'000'000 / static_cast<std::uint64_t>(rate));
-    Clock::time_point until;
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    std::int64_t until = 0;
     {
       const std::lock_guard lock(mutex_);
-      free_at_ = std::max(free_at_, Clock::now()) + time;
+      free_at_ = std::max(free_at_, now.tv_sec * kSecond + now.tv_nsec) +
+                 static_cast<std::int64_t>(bytes) * kSecond / rate;
       until = free_at_;
     }
-    std::this_thread::sleep_until(until);
+    // As slow as it is said to be: there is no condition to wait for.
+    const timespec due{.tv_sec = until / kSecond, .tv_nsec = until % kSecond};
+    ::clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, nullptr);
   }
 
   void MadeHere(const char* path) {
@@ -78,18 +82,15 @@ class FaultyDir {
     made_.insert(path);
   }
 
-  /// Whether a name that is there shows yet.
+  /// Whether a name that is there shows yet: so long after it was first asked about.
   bool Shows(const char* path, const struct stat& info, std::int64_t delay_ms) {
     if (delay_ms <= 0 || S_ISDIR(info.st_mode)) return true;
-    {
-      const std::lock_guard lock(mutex_);
-      if (made_.contains(path)) return true;
-    }
     timespec now{};
-    ::clock_gettime(CLOCK_REALTIME, &now);
-    const std::int64_t age = (now.tv_sec - info.st_ctim.tv_sec) * 1000 +
-                             (now.tv_nsec - info.st_ctim.tv_nsec) / 1'000'000;
-    return age >= delay_ms;
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    const std::int64_t now_ms = now.tv_sec * 1000 + now.tv_nsec / 1'000'000;
+    const std::lock_guard lock(mutex_);
+    return made_.contains(path) ||
+           now_ms - asked_.try_emplace(path, now_ms).first->second >= delay_ms;
   }
 
   bool EveryNth(std::atomic<std::int64_t>& counter, std::int64_t n) const {
@@ -102,8 +103,9 @@ class FaultyDir {
   const std::string directory_;
   const std::string control_;
   std::mutex mutex_;
-  Clock::time_point free_at_;
+  std::int64_t free_at_ = 0;  ///< CLOCK_MONOTONIC, ns.
   std::set<std::string> made_;
+  std::map<std::string, std::int64_t> asked_;  ///< When first, of names that others made.
 };
 
 FaultyDir& Here() { return *static_cast<FaultyDir*>(fuse_get_context()->private_data); }

@@ -1,11 +1,7 @@
 #pragma once
 
-#include <atomic>
-#include <chrono>
-#include <map>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -26,7 +22,6 @@ class FaultyFiles final : public index::shared::SharedFiles {
     bool read_only = false;     ///< Nothing can be written.
     bool full = false;          ///< Nothing more fits.
     int stale_reads = 0;        ///< So many reads fail as of a server that was restarted.
-    std::chrono::milliseconds per_read{0};  ///< What a read takes.
   };
 
   FaultyFiles(std::shared_ptr<index::shared::SharedFiles> files, Script script)
@@ -99,7 +94,6 @@ class FaultyFiles final : public index::shared::SharedFiles {
     File(FaultyFiles& owner, std::unique_ptr<index::shared::SharedFile> file)
         : owner_(owner), file_(std::move(file)) {}
     Result<std::size_t> Read(std::uint64_t offset, std::span<std::byte> dst) override {
-      if (auto wait = owner_.Now().per_read; wait.count() > 0) std::this_thread::sleep_for(wait);
       if (owner_.TakeStale()) return Fail(Errc::kIo, "read: Stale file handle");
       return file_->Read(offset, dst);
     }

@@ -167,7 +167,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Behaviour{"NeitherLinksNorCarefulRenames",
                                 {.links = false, .renames = false}},
                       Behaviour{"LosesAnswersOfLinks", {.lose_answers = true}}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& test) { return std::string(test.param.name); });
 
 }  // namespace
 }  // namespace modelfs::test
