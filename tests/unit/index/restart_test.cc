@@ -156,7 +156,7 @@ TEST_F(RestartTest, WhatIsWrongOnDiskAgainAndAgainIsReadThrough) {
   Flip(PathOf(id_) / "data", 17);
   OpenCache();
   const auto object = Get("m");
-  ASSERT_TRUE(Read(object, 0, 10));
+  ASSERT_TRUE(Read(object, 0, kChunk));  // All of it, so that nothing is kept in memory.
   ASSERT_TRUE(Eventually([&] { return object->Status().whole; }));
   Flip(PathOf(id_) / "data", 17);
   for (int i = 0; i < 2; ++i) {
