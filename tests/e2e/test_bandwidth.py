@@ -8,6 +8,7 @@ from harness.data import MIB, random_file
 from harness.waiting import wait_for
 
 LIMIT = 8 * MIB
+AHEAD = 0.4  # seconds: what somebody waits for may come 0.25 s before its time, and 0.05 s of an unused limit are kept
 
 
 @pytest.fixture
@@ -37,13 +38,13 @@ def test_a_download_takes_what_it_must_until_the_limit_is_another(modelfs, start
     assert limit_of(mount) == LIMIT
     least = 24 * MIB / LIMIT
     limited = time_to_read(mount / "m" / "a.bin", files[0])
-    assert 0.9 * least < limited < 4 * least
+    assert least - AHEAD < limited < 4 * least
     write("0")
     wait_for(lambda: limit_of(mount) == 0, "the configuration is read again")
     assert time_to_read(mount / "m" / "b.bin", files[1]) < least / 2
     write("4MiB")
     wait_for(lambda: limit_of(mount) == LIMIT // 2, "the configuration is read again")
-    assert time_to_read(mount / "m" / "c.bin", files[2]) > 0.9 * 2 * least
+    assert time_to_read(mount / "m" / "c.bin", files[2]) > 2 * least - AHEAD
     assert mount.status()["mounts"][0]["config"]["restart_needed"] == []
 
 
@@ -69,7 +70,7 @@ def test_who_waits_goes_first(modelfs, start_origin, folder, files):
 
 def test_a_directory_source_is_limited_too(modelfs, folder, files):
     mount = modelfs.mount(f"m=dir:{folder}/origin/models", arguments=["--bandwidth-limit", "8MiB"])
-    assert time_to_read(mount / "m" / "a.bin", files[0]) > 0.9 * 24 * MIB / LIMIT
+    assert time_to_read(mount / "m" / "a.bin", files[0]) > 24 * MIB / LIMIT - AHEAD
 
 
 def test_a_limit_that_is_none_is_refused(modelfs, folder):
