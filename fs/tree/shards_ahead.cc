@@ -132,11 +132,15 @@ class ShardsAhead::Run : public std::enable_shared_from_this<Run> {
     spdlog::debug("shards.ahead object={} room={}", object.id().Describe(), room);
   }
 
-  /// What the readers' own shards lack yet, but for `object`.
+  /// What the readers' own shards, and those that were asked for, lack yet, but for `object`.
   std::uint64_t StillToCome(const index::CachedObject& object) {
     std::vector<std::shared_ptr<index::CachedObject>> readers;
+    std::vector<fetch::ObjectId> asked;
     {
       const MutexLock lock(mutex_);
+      for (std::size_t i = 0; i < std::min(position_, shards_.size()); ++i) {
+        asked.push_back(shards_[i].id);
+      }
       for (const auto& weak : readers_) {
         auto reader = weak.lock();
         const bool known = std::ranges::find(readers, reader) != readers.end();
@@ -146,6 +150,11 @@ class ShardsAhead::Run : public std::enable_shared_from_this<Run> {
     std::uint64_t bytes = 0;
     for (const auto& reader : readers) {
       bytes += reader->id().size_bytes - reader->Status().cached_bytes;
+      std::erase(asked, reader->id());
+    }
+    for (const fetch::ObjectId& id : asked) {
+      const auto known = cache_->Find(id);
+      bytes += id.size_bytes - (known ? known->cached_bytes : 0);
     }
     return bytes;
   }

@@ -239,8 +239,11 @@ TEST_F(SingleFlightTest, DemandIsNotStuckBehindAWarm) {
   object->Want({0, bytes.size()}, Priority::kPlan);
   ASSERT_TRUE(origin_->AwaitRequests(8));
   auto read = StartRead(object, bytes.size() - 100, 100);
-  ASSERT_TRUE(origin_->AwaitRequests(9));
-  EXPECT_EQ(origin_->requests().back().range, ByteRange::At(63 * kChunk, kChunk));
+  EXPECT_TRUE(Eventually([&] {
+    const auto requests = origin_->requests();
+    return std::ranges::any_of(
+        requests, [](const auto& r) { return r.range == ByteRange::At(63 * kChunk, kChunk); });
+  }));
   origin_->ReleaseAll();
   EXPECT_TRUE(Await(std::move(read)));
   EXPECT_TRUE(FetchAll(object));
