@@ -62,6 +62,7 @@ void BufferPool::Reserve(std::size_t count, Grant grant) {
     }
   }
   if (wait) return post_([self = shared_from_this()] { self->on_want_(); });
+  // NOLINTNEXTLINE(bugprone-use-after-move): not moved from where nobody waits.
   grant(count > 0 ? Reservation(shared_from_this(), count) : Reservation());
 }
 

@@ -120,9 +120,9 @@ void Hedger::Look(Clock::time_point now, Requests& late, Requests& hopeless) {
     silent.push_back({watched, &source, *patience, since});
   }
   for (const Seen& seen : silent) {
-    if (seen.watched->hedged_) {
+    if (const auto hedged = seen.watched->hedged_) {
       const bool tried = seen.watched->answered_ || seen.watched->reserved_ == 0;
-      if (!tried && now - *seen.watched->hedged_ > 2 * seen.patience) {
+      if (!tried && now - *hedged > 2 * seen.patience) {
         hopeless.push_back(seen.watched);
       }
     } else if (now - seen.since > seen.patience && May(*seen.source, seen.since, now)) {

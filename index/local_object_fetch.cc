@@ -64,7 +64,7 @@ void LocalObject::AddWish(Priority priority, Wish wish) {
     if (wish.owner != 0 || w.owner != 0 || w.ahead) continue;
     if (w.next <= wish.next && wish.end <= w.end) return;
   }
-  wishes.push_back(wish);
+  wishes.push_back(std::move(wish));
 }
 
 /// All that is absent, when nothing more urgent is to be done.

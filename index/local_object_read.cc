@@ -39,7 +39,7 @@ void LocalObject::Answer(Reader reader, ReadOp::Lending lending, std::uint64_t o
     if (closed_) {
       actions.Add([op] { op->Finish(Error{Errc::kCancelled, "read: shutting down"}); });
     } else if (!loaded_.load(std::memory_order_acquire)) {
-      queued_.emplace_back([self = shared_from_this(), reader, op, offset, dst] {
+      queued_.emplace_back([self = shared_from_this(), reader, op, offset] {
         Actions later;
         {
           const MutexLock inner(self->mutex_);

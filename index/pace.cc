@@ -26,6 +26,7 @@ void Pace::LongestGap(Clock::duration gap) { gaps_.Add(gap); }
 
 Pace::Clock::duration Pace::MostTake() const {
   std::vector<Clock::duration> took;
+  took.reserve(first_.size());
   for (std::size_t i = 0; i < first_.size(); ++i) took.push_back(first_.values[i].took);
   return Most(std::move(took));
 }

@@ -15,6 +15,7 @@ enum class SegmentState : std::uint8_t {
 
 constexpr bool MayMove(SegmentState from, SegmentState to) {
   using enum SegmentState;
+  // NOLINTNEXTLINE(bugprone-branch-clone): a line for each state.
   switch (from) {
     case kAbsent: return to == kClaiming || to == kTheirs || to == kPresent;
     // A claim failed | it is ours | somebody was quicker | and is ready already.
