@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "fetch/forwarding_sink.h"
 #include "fetch/mlflow/artifact_uri.h"
 #include "fetch/mlflow/mlflow_error.h"
 
@@ -35,19 +36,16 @@ class NullSink final : public BodySink {
 };
 
 /// Passes on and counts, so that a read can go on by another request.
-class CountingSink final : public BodySink {
+class CountingSink final : public ForwardingSink {
  public:
-  explicit CountingSink(std::shared_ptr<BodySink> to) : to_(std::move(to)) {}
+  using ForwardingSink::ForwardingSink;
   void Append(std::span<const std::byte> bytes) override {
-    to_->Append(bytes);
+    ForwardingSink::Append(bytes);
     count_ += bytes.size();
   }
-  std::stop_token Stop() const override { return to_->Stop(); }
-  bool IsUrgent() const override { return to_->IsUrgent(); }
   std::uint64_t count() const { return count_; }
 
  private:
-  const std::shared_ptr<BodySink> to_;
   std::uint64_t count_ = 0;
 };
 

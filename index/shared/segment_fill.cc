@@ -6,19 +6,20 @@
 #include <stop_token>
 #include <utility>
 
+#include "fetch/forwarding_sink.h"
 #include "index/shared/shared_tier.h"
 
 namespace modelfs::index::shared {
 
 /// Cuts what arrives into blocks. Belongs to the origin's thread.
-class SegmentFill::TeeSink final : public fetch::BodySink {
+class SegmentFill::TeeSink final : public fetch::ForwardingSink {
  public:
   TeeSink(std::shared_ptr<SegmentFill> fill, std::uint64_t offset,
           std::shared_ptr<fetch::BodySink> sink)
-      : fill_(std::move(fill)), sink_(std::move(sink)), at_(offset) {}
+      : ForwardingSink(std::move(sink)), fill_(std::move(fill)), at_(offset) {}
 
   void Append(std::span<const std::byte> bytes) override {
-    sink_->Append(bytes);
+    ForwardingSink::Append(bytes);
     fill_->Progress();
     while (!bytes.empty() && at_ < fill_->range_.end) {
       const std::uint64_t block = (at_ - fill_->range_.begin) / fill_->options_.block_bytes;
@@ -41,7 +42,6 @@ class SegmentFill::TeeSink final : public fetch::BodySink {
 
  private:
   const std::shared_ptr<SegmentFill> fill_;
-  const std::shared_ptr<fetch::BodySink> sink_;
   std::uint64_t at_;
   Buffer buffer_;
 };

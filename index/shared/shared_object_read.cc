@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "fetch/forwarding_sink.h"
 #include "index/shared/shared_object.h"
 #include "index/shared/shared_tier.h"
 
@@ -9,19 +10,18 @@ namespace modelfs::index::shared {
 namespace {
 
 /// Counts what comes from an origin.
-class MeterSink final : public fetch::BodySink {
+class MeterSink final : public fetch::ForwardingSink {
  public:
   MeterSink(std::shared_ptr<SharedTier> tier, std::shared_ptr<fetch::BodySink> sink)
-      : tier_(std::move(tier)), sink_(std::move(sink)) {}
+      : ForwardingSink(std::move(sink)), tier_(std::move(tier)) {}
   void Append(std::span<const std::byte> bytes) override {
     tier_->health().OriginArrived(bytes.size());
     tier_->counters().origin_bytes.fetch_add(bytes.size(), std::memory_order_relaxed);
-    sink_->Append(bytes);
+    ForwardingSink::Append(bytes);
   }
 
  private:
   const std::shared_ptr<SharedTier> tier_;
-  const std::shared_ptr<fetch::BodySink> sink_;
 };
 
 }  // namespace
