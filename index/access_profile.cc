@@ -81,8 +81,15 @@ std::string_view AccessProfile::NameOf(const fetch::ObjectId& id) {
   return slash == std::string_view::npos ? key : key.substr(slash + 1);
 }
 
-std::vector<std::string> AccessProfile::KeysFor(const fetch::ObjectId& id) {
-  return {KeyOf(id), LayoutKeyOf(id), SharedKeyOf(NameOf(id), id.size_bytes)};
+std::optional<AccessProfile> AccessProfile::Find(const RecordStore& records,
+                                                 const fetch::ObjectId& id) {
+  for (const std::string& key :
+       {KeyOf(id), LayoutKeyOf(id), SharedKeyOf(NameOf(id), id.size_bytes)}) {
+    const auto value = records.Get(RecordKind::kProfile, key);
+    auto profile = value ? Decode(*value) : std::nullopt;
+    if (profile && profile->object_bytes == id.size_bytes) return profile;
+  }
+  return std::nullopt;
 }
 
 ProfileRecorder::ProfileRecorder(std::uint64_t object_bytes, std::uint64_t chunk_bytes)

@@ -8,6 +8,7 @@
 
 #include "fetch/base/byte_range.h"
 #include "fetch/origin.h"
+#include "index/record_store.h"
 
 namespace modelfs::index {
 
@@ -37,8 +38,8 @@ struct AccessProfile {
   static std::string SharedKeyOf(std::string_view name, std::uint64_t size_bytes);
   /// The last component of an object's key.
   static std::string_view NameOf(const fetch::ObjectId& id);
-  /// All keys under which there may be one for `id`, the best first.
-  static std::vector<std::string> KeysFor(const fetch::ObjectId& id);
+  /// The best of those that are kept for `id`.
+  static std::optional<AccessProfile> Find(const RecordStore& records, const fetch::ObjectId& id);
 };
 
 /// Watches the reads of a load.

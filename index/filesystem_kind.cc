@@ -47,14 +47,17 @@ FilesystemKind ClassifyFilesystem(std::uint64_t magic) {
   return {Class::kLocal, fmt::format("type {:#x}", magic)};
 }
 
-FilesystemKind FilesystemKindOf(const std::filesystem::path& directory) {
-  std::filesystem::path path = directory;
+std::filesystem::path NearestExisting(std::filesystem::path path) {
   std::error_code error;
   while (!std::filesystem::exists(path, error) && path.has_relative_path()) {
     path = path.parent_path();
   }
+  return path;
+}
+
+FilesystemKind FilesystemKindOf(const std::filesystem::path& directory) {
   struct statfs info{};
-  if (::statfs(path.c_str(), &info) != 0) return {Class::kLocal, "unknown"};
+  if (::statfs(NearestExisting(directory).c_str(), &info) != 0) return {Class::kLocal, "unknown"};
   return ClassifyFilesystem(static_cast<std::uint32_t>(info.f_type));
 }
 

@@ -21,6 +21,9 @@ struct FilesystemKind {
 /// By the magic number of statfs(2).
 FilesystemKind ClassifyFilesystem(std::uint64_t magic);
 
+/// `path`, or what is nearest above it and is there.
+std::filesystem::path NearestExisting(std::filesystem::path path);
+
 /// Of a directory, or of the nearest one above it that is there; what cannot be asked counts as
 /// local, and is called "unknown". May wait for a server.
 FilesystemKind FilesystemKindOf(const std::filesystem::path& directory);

@@ -17,13 +17,7 @@ constexpr std::uint64_t kStrayReads = 16;
 /// On the `open` thread, before anybody reads.
 std::optional<AccessProfile> LocalObject::FindProfile() const {
   if (id_.size_bytes < kLeastPlanned) return std::nullopt;
-  for (const std::string& key : AccessProfile::KeysFor(id_)) {
-    const auto value = core_->records->Get(RecordKind::kProfile, key);
-    if (!value) continue;
-    auto profile = AccessProfile::Decode(*value);
-    if (profile && profile->object_bytes == id_.size_bytes) return profile;
-  }
-  return std::nullopt;
+  return AccessProfile::Find(*core_->records, id_);
 }
 
 void LocalObject::NoteRead(ByteRange read, Actions& actions) {

@@ -90,8 +90,9 @@ std::uint64_t LocalObject::EndOfSegment(std::uint64_t chunk) const {
 bool LocalObject::MayFetchAhead(std::uint64_t chunk, std::uint64_t wish_end) {
   const std::uint64_t begin = chunks_.RangeOf(chunk).begin;
   const ByteRange segment = shared_->SegmentAt(begin);
+  const std::uint64_t end = chunks_.IndexOf(segment.end - 1) + 1;
   std::uint64_t here_bytes = 0;
-  for (std::uint64_t c = chunks_.IndexOf(segment.begin); c < EndOfSegment(chunk); ++c) {
+  for (std::uint64_t c = chunks_.IndexOf(segment.begin); c < end; ++c) {
     if (chunks_.State(c) != ChunkState::kAbsent) here_bytes += chunks_.RangeOf(c).size();
   }
   return shared_->MayFetch({begin, chunks_.RangeOf(wish_end - 1).end}, here_bytes);

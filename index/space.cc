@@ -51,11 +51,7 @@ void Space::SetPresent(const std::string& digest, std::uint64_t bytes) {
 }
 
 void Space::SetAllocated(const std::string& digest, std::uint64_t bytes, std::int64_t now) {
-  const MutexLock lock(mutex_);
-  Object& object = objects_.try_emplace(digest, Object{.last_use = now}).first->second;
-  Count(object, -1);
-  object.allocated_bytes = bytes;
-  Count(object, 1);
+  Settle(digest, bytes, now, {}, false);
 }
 
 void Space::Settle(const std::string& digest, std::uint64_t bytes, std::int64_t now,

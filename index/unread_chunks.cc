@@ -17,12 +17,12 @@ void UnreadChunks::Keep(const void* object, std::shared_ptr<const ChunkLoad> loa
   if (!place || read_bytes >= load->size_bytes) return Drop(object, load->chunk);
   const Key key{object, load->chunk};
   const std::uint64_t unread = load->size_bytes - read_bytes;
-  Drop(object, load->chunk);
+  Kept kept{.place = std::move(place),
+            .load = std::move(load),
+            .unread_bytes = unread,
+            .until = Clock::now() + kKept};
   const MutexLock lock(mutex_);
-  kept_.insert_or_assign(key, Kept{.place = std::move(place),
-                                   .load = std::move(load),
-                                   .unread_bytes = unread,
-                                   .until = Clock::now() + kKept});
+  std::swap(kept_[key], kept);  // One that was there ends after the lock.
   size_.store(kept_.size(), std::memory_order_relaxed);
 }
 
@@ -51,7 +51,10 @@ bool UnreadChunks::Holds(const void* object, std::uint64_t first, std::uint64_t 
 
 void UnreadChunks::Drop(const void* object, std::uint64_t chunk) {
   if (size_.load(std::memory_order_relaxed) == 0) return;
-  DropIf([key = Key{object, chunk}](const Key& k, const Kept&) { return k == key; });
+  decltype(kept_)::node_type dropped;  // After the lock, as in DropIf.
+  const MutexLock lock(mutex_);
+  dropped = kept_.extract({object, chunk});
+  size_.store(kept_.size(), std::memory_order_relaxed);
 }
 
 void UnreadChunks::DropAll(const void* object) {

@@ -6,7 +6,6 @@
 #include <xxhash.h>
 
 #include <string>
-#include <system_error>
 
 #include "fs/config/default_paths.h"
 #include "index/filesystem_kind.h"
@@ -18,10 +17,8 @@ namespace stdfs = std::filesystem;
 using index::FilesystemKind;
 
 /// Whether a folder could be made there.
-bool Writable(stdfs::path path) {
-  std::error_code error;
-  while (!stdfs::exists(path, error) && path.has_relative_path()) path = path.parent_path();
-  return ::access(path.c_str(), W_OK | X_OK) == 0;
+bool Writable(const stdfs::path& path) {
+  return ::access(index::NearestExisting(path).c_str(), W_OK | X_OK) == 0;
 }
 
 bool IsOnNetwork(const stdfs::path& path) {

@@ -17,14 +17,9 @@ ProfileFile GatherProfiles(const index::RecordStore& records,
     const std::string name(AccessProfile::NameOf(id));
     if (name.empty() || name.size() > ProfileFile::kMostNameBytes) continue;
     if (file.profiles.size() == ProfileFile::kMostProfiles) break;
-    for (const std::string& key : AccessProfile::KeysFor(id)) {
-      const auto record = records.Get(index::RecordKind::kProfile, key);
-      auto profile = record ? AccessProfile::Decode(*record) : std::nullopt;
-      if (!profile || profile->object_bytes != id.size_bytes) continue;
-      if (seen.emplace(name, id.size_bytes).second) {
-        file.profiles.push_back({.name = name, .profile = *std::move(profile)});
-      }
-      break;
+    auto profile = AccessProfile::Find(records, id);
+    if (profile && seen.emplace(name, id.size_bytes).second) {
+      file.profiles.push_back({.name = name, .profile = *std::move(profile)});
     }
   }
   return file;

@@ -26,13 +26,6 @@ using Class = FilesystemKind::Class;
 constexpr std::uint64_t kLeastFree = 64 * kMiB;  // What Cache::Open insists on.
 constexpr std::uint64_t kLittleFree = 2 * kGiB;
 
-/// The directory itself, or the nearest above it that is there.
-stdfs::path NearestExisting(stdfs::path path) {
-  std::error_code error;
-  while (!stdfs::exists(path, error) && path.has_relative_path()) path = path.parent_path();
-  return path;
-}
-
 /// 0, or the errno of making a folder in `directory`; access(2) knows neither of full disks nor of
 /// /proc.
 int TryToMakeFolder(const stdfs::path& directory) {
@@ -60,7 +53,7 @@ Finding CheckFree(const std::string& subject, const stdfs::path& existing,
 
 Findings CheckDirectory(const std::string& subject, const char* flag,
                         const std::string& directory) {
-  const stdfs::path existing = NearestExisting(directory);
+  const stdfs::path existing = index::NearestExisting(directory);
   std::error_code error;
   if (!stdfs::is_directory(existing, error)) {
     return {{kFail, subject, fmt::format("'{}' is no directory", existing.string()),
