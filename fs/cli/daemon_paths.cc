@@ -59,6 +59,21 @@ std::string CacheDirectory(const DaemonInfo& daemon) {
   return TextField(ChildField(daemon.status, "cache"), "directory");
 }
 
+Result<ChosenDaemons> ChooseDaemons(const Environment& env, const std::string& mountpoint) {
+  ChosenDaemons chosen;
+  if (mountpoint.empty()) {
+    chosen.daemons = AwaitDaemons(env, {});
+    if (chosen.daemons.empty()) return Fail(Errc::kNotFound, "no modelfs daemon of yours runs");
+    return chosen;
+  }
+  const std::string path = AbsolutePath(mountpoint);
+  auto served = FindServing(AwaitDaemons(env, {path}), path);
+  if (!served) return std::unexpected(std::move(served.error()));
+  chosen.mountpoint = std::move(served->mountpoint);
+  chosen.daemons.push_back(std::move(served->daemon));
+  return chosen;
+}
+
 Result<std::vector<DaemonPaths>> GroupByDaemon(const std::vector<std::string>& paths,
                                                const CommandContext& context) {
   std::vector<DaemonPaths> groups;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,16 @@ std::string CacheDirectory(const DaemonInfo& daemon);
 /// (absolute; none: anywhere) that no daemon claims, its worker may have died a moment ago: then
 /// they are asked again, for at most 3 s, until the successor answers for it.
 std::vector<DaemonInfo> AwaitDaemons(const Environment& env, const std::vector<std::string>& paths);
+
+/// Whom a command is about.
+struct ChosenDaemons {
+  std::vector<DaemonInfo> daemons;
+  std::optional<std::string> mountpoint;  ///< Nullopt: all mounts of theirs.
+};
+
+/// The daemon that serves `mountpoint`, or, where that is "", all of this user's.
+/// Errors: kNotFound, there is none.
+Result<ChosenDaemons> ChooseDaemons(const Environment& env, const std::string& mountpoint);
 
 /// Finds the daemons of `paths` (relative ones against the working directory) and sorts the paths
 /// by daemon. Errors: kNotFound, naming the first path that is not below a mount of ours.

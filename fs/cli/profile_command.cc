@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "fetch/base/small_file.h"
 #include "fs/cli/command.h"
 #include "fs/cli/daemon_paths.h"
 #include "fs/cli/job_follower.h"
@@ -93,13 +94,9 @@ int Export(const ProfileOptions& options, const CommandContext& context) {
 }
 
 Result<ProfileFile> ReadProfileFile(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return FailErrno(errno, fmt::format("open {}", path));
-  std::string bytes(ProfileFile::kMostBytes + 1, '\0');
-  in.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  if (in.bad()) return Fail(Errc::kIo, fmt::format("read {}", path));
-  bytes.resize(static_cast<std::size_t>(in.gcount()));
-  auto file = ProfileFile::Decode(bytes);
+  const auto bytes = ReadSmallFile(path, ProfileFile::kMostBytes);
+  if (!bytes) return std::unexpected(bytes.error());
+  auto file = ProfileFile::Decode(*bytes);
   if (!file) return Fail(file.error().code, fmt::format("{}: {}", path, file.error().what));
   return file;
 }
@@ -133,17 +130,9 @@ Result<std::uint64_t> Send(ControlClient& client, const ProfileFile& file) {
 int Import(const ProfileOptions& options, const CommandContext& context) {
   auto file = ReadProfileFile(options.file);
   if (!file) return context.Complain(kExitFailed, file.error().what);
-  std::vector<DaemonInfo> daemons;
-  if (options.mountpoint.empty()) {
-    daemons = AwaitDaemons(context.env, {});
-    if (daemons.empty()) return context.Complain(kExitFailed, "no modelfs daemon of yours runs");
-  } else {
-    const std::string path = AbsolutePath(options.mountpoint);
-    auto served = FindServing(AwaitDaemons(context.env, {path}), path);
-    if (!served) return context.Complain(kExitFailed, served.error().what);
-    daemons.push_back(std::move(served->daemon));
-  }
-  for (const DaemonInfo& daemon : daemons) {
+  const auto chosen = ChooseDaemons(context.env, options.mountpoint);
+  if (!chosen) return context.Complain(kExitFailed, chosen.error().what);
+  for (const DaemonInfo& daemon : chosen->daemons) {
     ControlClient client(daemon.socket_path);
     const auto kept = Send(client, *file);
     if (!kept) return context.Complain(kExitFailed, kept.error().what);

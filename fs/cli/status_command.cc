@@ -16,24 +16,15 @@ struct StatusOptions {
 };
 
 int Status(const StatusOptions& options, const CommandContext& context) {
-  std::vector<DaemonInfo> daemons;
-  std::optional<std::string> only;
-  if (options.mountpoint.empty()) {
-    daemons = AwaitDaemons(context.env, {});
-    if (daemons.empty()) return context.Complain(kExitFailed, "no modelfs daemon of yours runs");
-  } else {
-    const std::string path = AbsolutePath(options.mountpoint);
-    auto served = FindServing(AwaitDaemons(context.env, {path}), path);
-    if (!served) return context.Complain(kExitFailed, served.error().what);
-    only = served->mountpoint;
-    daemons.push_back(std::move(served->daemon));
-  }
+  const auto chosen = ChooseDaemons(context.env, options.mountpoint);
+  if (!chosen) return context.Complain(kExitFailed, chosen.error().what);
   bool first = true;
-  for (const auto& daemon : daemons) {
+  for (const auto& daemon : chosen->daemons) {
     if (options.json) {
       context.io.out << Dump(daemon.status) << '\n' << std::flush;
     } else {
-      context.io.out << (first ? "" : "\n") << StatusText(daemon.status, only) << std::flush;
+      context.io.out << (first ? "" : "\n") << StatusText(daemon.status, chosen->mountpoint)
+                     << std::flush;
     }
     first = false;
   }

@@ -61,26 +61,23 @@ void Jobs::ForgetOld() {
   }
 }
 
+Result<std::shared_ptr<JobState>> Jobs::Find(std::uint64_t id) const {
+  const MutexLock lock(mutex_);
+  const auto found = jobs_.find(id);
+  if (found == jobs_.end()) return Fail(Errc::kNotFound, fmt::format("no job {}", id));
+  return found->second.state;
+}
+
 Result<nlohmann::json> Jobs::Describe(std::uint64_t id) const {
-  std::shared_ptr<JobState> state;
-  {
-    MutexLock lock(mutex_);
-    const auto found = jobs_.find(id);
-    if (found == jobs_.end()) return Fail(Errc::kNotFound, fmt::format("no job {}", id));
-    state = found->second.state;
-  }
-  return state->Describe();
+  const auto state = Find(id);
+  if (!state) return std::unexpected(state.error());
+  return (*state)->Describe();
 }
 
 Result<std::string> Jobs::Output(std::uint64_t id) const {
-  std::shared_ptr<JobState> state;
-  {
-    MutexLock lock(mutex_);
-    const auto found = jobs_.find(id);
-    if (found == jobs_.end()) return Fail(Errc::kNotFound, fmt::format("no job {}", id));
-    state = found->second.state;
-  }
-  return state->Output();
+  const auto state = Find(id);
+  if (!state) return std::unexpected(state.error());
+  return (*state)->Output();
 }
 
 nlohmann::json Jobs::DescribeAll() const {

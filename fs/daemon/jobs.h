@@ -56,6 +56,7 @@ class Jobs {
     std::jthread thread;
   };
   void ForgetOld() REQUIRES(mutex_);
+  Result<std::shared_ptr<JobState>> Find(std::uint64_t id) const EXCLUDES(mutex_);
 
   const std::shared_ptr<index::Cache> cache_;
   mutable Mutex mutex_;

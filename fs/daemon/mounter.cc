@@ -10,6 +10,7 @@
 
 #include "fs/daemon/child_process.h"
 #include "fs/daemon/fusermount.h"
+#include "fs/daemon/kernel_read_ahead.h"
 #include "fs/daemon/mount_point.h"
 #include "fs/daemon/mount_table.h"
 
@@ -118,7 +119,7 @@ class SystemMounter final : public Mounter {
 
   Result<void> SetReadAhead(unsigned minor) override {
     return WriteFile(fmt::format("/sys/class/bdi/0:{}/read_ahead_kb", minor),
-                     std::to_string(kMaxReadBytes / 1024));
+                     std::to_string(kWantedReadAheadKb));
   }
 
   Result<void> Abort(unsigned minor) override {

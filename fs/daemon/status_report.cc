@@ -44,10 +44,6 @@ nlohmann::json DescribeSource(const Tree& tree, const Tree::Source& source,
   return json;
 }
 
-}  // namespace
-
-namespace {
-
 nlohmann::json DescribeShared(const index::shared::SharedStats& stats) {
   if (stats.directory.empty()) return nullptr;
   return {{"directory", stats.directory},

@@ -39,13 +39,15 @@ void OriginTree::ListNeighbours(std::uint64_t id) {
 void OriginTree::NoteShard(const std::shared_ptr<Directory>& directory, const Directory::Item& item,
                            const std::shared_ptr<index::CachedObject>& object) {
   constexpr std::size_t kMostLooked = 20'000;
-  if (!ShardsAhead::IsOfInterest(item.RawName())) return;
-  shards_->Opened(std::to_string(directory->serial()), item.RawName(), object, [directory] {
+  const std::string name = item.RawName();
+  if (!ShardsAhead::IsOfInterest(name)) return;
+  shards_->Opened(std::to_string(directory->serial()), name, object, [directory] {
     std::vector<ShardsAhead::File> files;
     for (const auto& [index, entry] : directory->Slice(0, kMostLooked)) {
       if (entry.kind != fetch::Entry::Kind::kFile) continue;
-      if (!ShardsAhead::IsOfInterest(entry.RawName())) continue;
-      files.push_back({entry.RawName(), IdentityOf(*directory, entry), directory->origin()});
+      std::string entry_name = entry.RawName();
+      if (!ShardsAhead::IsOfInterest(entry_name)) continue;
+      files.push_back({std::move(entry_name), IdentityOf(*directory, entry), directory->origin()});
     }
     return files;
   });
