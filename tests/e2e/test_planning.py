@@ -9,10 +9,10 @@ import time
 import pytest
 
 from harness.data import MIB, drop_from_page_cache, random_file, read_exactly
+from harness.pieces import PIECE, cached, open_for_pieces, read_pieces
 from harness.waiting import wait_for
 
 SIZE = 96 * MIB
-PIECE = 4 * MIB
 
 
 @pytest.fixture
@@ -28,23 +28,6 @@ def origin(reference, start_origin):
 def pieces(seed, count=9):
     """Two fifths of the file's pieces, in no order."""
     return random.Random(seed).sample(range(SIZE // PIECE), count)
-
-
-def read_pieces(file, reference, which):
-    with open(reference, "rb", buffering=0) as wanted:
-        for piece in which:
-            data = read_exactly(file.fileno(), PIECE, piece * PIECE)
-            assert data == read_exactly(wanted.fileno(), PIECE, piece * PIECE)
-
-
-def open_for_pieces(path):
-    file = open(path, "rb", buffering=0)
-    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)  # the kernel reads no further than we do
-    return file
-
-
-def cached(mount):
-    return mount.wait_idle()["cache"]["cached_bytes"]
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -9,11 +9,11 @@ import urllib.request
 import pytest
 
 from harness import programs
-from harness.data import MIB, random_file, read_exactly
+from harness.data import MIB, random_file
+from harness.pieces import PIECE, cached, open_for_pieces, read_pieces
 from harness.waiting import wait_for
 
 SIZE = 96 * MIB
-PIECE = 4 * MIB
 
 
 @pytest.fixture
@@ -25,23 +25,6 @@ def reference(folder):
 def which():
     """Some of the file's pieces, in no order, no two of them neighbours."""
     return random.Random(11).sample(range(2, SIZE // PIECE, 2), 9)
-
-
-def open_for_pieces(path):
-    file = open(path, "rb", buffering=0)
-    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)  # the kernel reads no further than we do
-    return file
-
-
-def read_pieces(file, reference, which):
-    with open(reference, "rb", buffering=0) as wanted:
-        for piece in which:
-            data = read_exactly(file.fileno(), PIECE, piece * PIECE)
-            assert data == read_exactly(wanted.fileno(), PIECE, piece * PIECE)
-
-
-def cached(mount):
-    return mount.wait_idle()["cache"]["cached_bytes"]
 
 
 def asked_in_order(origin):
