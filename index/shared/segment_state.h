@@ -15,14 +15,14 @@ enum class SegmentState : std::uint8_t {
 
 constexpr bool MayMove(SegmentState from, SegmentState to) {
   using enum SegmentState;
-  // NOLINTNEXTLINE(bugprone-branch-clone): a line for each state.
   switch (from) {
     case kAbsent: return to == kClaiming || to == kTheirs || to == kPresent;
     // A claim failed | it is ours | somebody was quicker | and is ready already.
     case kClaiming: return to == kAbsent || to == kOurs || to == kTheirs || to == kPresent;
-    case kOurs: return to == kAbsent || to == kPresent;    // given up | published
-    case kTheirs: return to == kAbsent || to == kPresent;  // given up, or they died | published
-    case kPresent: return to == kAbsent;                   // gone, or wrong
+    case kOurs:    // given up | published
+    case kTheirs:  // given up, or they died | published
+      return to == kAbsent || to == kPresent;
+    case kPresent: return to == kAbsent;  // gone, or wrong
   }
   return false;
 }
