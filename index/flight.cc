@@ -37,9 +37,13 @@ class Flight::Request final : public fetch::BodySink {
   std::uint64_t received_ = 0;
 };
 
-Flight::Flight(std::shared_ptr<LocalObject> object, Priority priority, ByteRange range,
-               std::vector<std::shared_ptr<ChunkLoad>> loads)
-    : object_(std::move(object)), priority_(priority), range_(range), loads_(std::move(loads)) {}
+Flight::Flight(std::shared_ptr<LocalObject> object, SentBy sent_by, Priority priority,
+               ByteRange range, std::vector<std::shared_ptr<ChunkLoad>> loads)
+    : object_(std::move(object)),
+      sent_by_(sent_by),
+      priority_(priority),
+      range_(range),
+      loads_(std::move(loads)) {}
 
 Flight::~Flight() = default;
 
@@ -230,7 +234,7 @@ void Flight::Finish(Request* request, Result<void> result) {
   core.hedger->Over(watched_);
   reservation_ = Reservation();
   object_->Landed(std::exchange(loads_, {}), result);
-  if (priority_ != Priority::kDemand) core.loader.Finished(range_.size());
+  if (sent_by_ == SentBy::kLoader) core.loader.Finished(range_.size());
   std::shared_ptr<Request> first;
   std::shared_ptr<Request> second;
   {

@@ -63,11 +63,16 @@ struct ChunkLoad {
 /// on two; Hedge and DropHedge on the timer's. Lock order: `mutex_` is a leaf.
 class Flight final : public Hedgeable, public std::enable_shared_from_this<Flight> {
  public:
-  Flight(std::shared_ptr<LocalObject> object, Priority priority, ByteRange range,
+  enum class SentBy : std::uint8_t {
+    kReader,  ///< For a read that waits.
+    kLoader,  ///< For a wish, of any priority: the Loader hears when it is over.
+  };
+
+  Flight(std::shared_ptr<LocalObject> object, SentBy sent_by, Priority priority, ByteRange range,
          std::vector<std::shared_ptr<ChunkLoad>> loads);
   ~Flight() override;
 
-  /// Waits for buffers (demand), or goes off with `reservation`. Requires: no lock held.
+  /// Waits for buffers (of a reader), or goes off with `reservation`. Requires: no lock held.
   void Start(Reservation reservation);
   std::uint64_t bytes() const { return range_.size(); }
 
@@ -93,6 +98,7 @@ class Flight final : public Hedgeable, public std::enable_shared_from_this<Fligh
   void Finish(Request* request, Result<void> result) EXCLUDES(mutex_);
 
   const std::shared_ptr<LocalObject> object_;
+  const SentBy sent_by_;
   const Priority priority_;
   const ByteRange range_;
   /// Set under mutex_, before the request is out.

@@ -228,8 +228,8 @@ class LocalObject final : public CachedObject,
 
   // local_object_fetch.cc
   void AddDemand(const std::vector<std::uint64_t>& absent, Actions& actions) REQUIRES(mutex_);
-  std::shared_ptr<Flight> MakeFlight(std::uint64_t first, std::uint64_t end, Priority priority)
-      REQUIRES(mutex_);
+  std::shared_ptr<Flight> MakeFlight(Flight::SentBy sent_by, Priority priority, std::uint64_t first,
+                                     std::uint64_t end) REQUIRES(mutex_);
   void AddWish(Priority priority, Wish wish) REQUIRES(mutex_);
   void WishForAll(std::uint64_t owner, Actions& actions) REQUIRES(mutex_);
   void WakeLoader(Priority priority, Actions& actions) REQUIRES(mutex_);

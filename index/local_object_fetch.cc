@@ -159,7 +159,7 @@ Prefetcher::Outcome LocalObject::StartPrefetch(Priority priority, std::uint64_t&
         chunks_.Move(chunk, ChunkState::kFetching);
         loads_.emplace(chunk, std::move(load));
       }
-      flight = MakeFlight(first, end, priority);
+      flight = MakeFlight(Flight::SentBy::kLoader, priority, first, end);
     }
   }
   actions.Run();
@@ -178,19 +178,20 @@ void LocalObject::AddDemand(const std::vector<std::uint64_t>& absent, Actions& a
   for (std::size_t i = 0; i < absent.size();) {
     std::size_t j = i + 1;
     while (j < absent.size() && absent[j] == absent[j - 1] + 1 && j - i < most) ++j;
-    auto flight = MakeFlight(absent[i], absent[j - 1] + 1, Priority::kDemand);
+    auto flight =
+        MakeFlight(Flight::SentBy::kReader, Priority::kDemand, absent[i], absent[j - 1] + 1);
     actions.Add([flight] { flight->Start(Reservation()); });
     i = j;
   }
 }
 
-std::shared_ptr<Flight> LocalObject::MakeFlight(std::uint64_t first, std::uint64_t end,
-                                                Priority priority) {
+std::shared_ptr<Flight> LocalObject::MakeFlight(Flight::SentBy sent_by, Priority priority,
+                                                std::uint64_t first, std::uint64_t end) {
   Loads loads;
   loads.reserve(end - first);
   for (std::uint64_t chunk = first; chunk < end; ++chunk) loads.push_back(loads_.at(chunk));
   const ByteRange range{chunks_.RangeOf(first).begin, chunks_.RangeOf(end - 1).end};
-  return std::make_shared<Flight>(shared_from_this(), priority, range, std::move(loads));
+  return std::make_shared<Flight>(shared_from_this(), sent_by, priority, range, std::move(loads));
 }
 
 std::uint64_t LocalObject::WaitedForUntil(const Loads& loads) const {

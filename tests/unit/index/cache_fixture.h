@@ -67,10 +67,10 @@ class CacheFixture : public ::testing::Test {
     return Await(StartRead(object, offset, size));
   }
 
-  static Result<void> FetchAll(const std::shared_ptr<index::CachedObject>& object) {
+  static Result<void> FetchAll(const std::shared_ptr<index::CachedObject>& object,
+                               index::Priority priority = index::Priority::kPlan) {
     auto promise = std::make_shared<std::promise<Result<void>>>();
-    object->FetchAll(index::Priority::kPlan,
-                     [promise](Result<void> r) { promise->set_value(std::move(r)); });
+    object->FetchAll(priority, [promise](Result<void> r) { promise->set_value(std::move(r)); });
     return Await(promise->get_future());
   }
 

@@ -43,6 +43,19 @@ TEST_P(CacheTest, EmptyObjectIsWholeAtOnce) {
   EXPECT_TRUE(origin_->requests().empty());
 }
 
+/// What is under way at once is limited: whatever ends makes room again.
+TEST_P(CacheTest, FetchesManyObjectsAtEachPriority) {
+  for (const auto priority :
+       {Priority::kDemand, Priority::kNear, Priority::kPlan, Priority::kBackground}) {
+    for (int i = 0; i < 40; ++i) {
+      const std::string key = std::to_string(static_cast<int>(priority)) + std::to_string(i);
+      origin_->Put(key, MakeBytes(i, kChunk));
+      const auto fetched = FetchAll(Get(key), priority);
+      ASSERT_TRUE(fetched) << key << ": " << fetched.error().what;
+    }
+  }
+}
+
 TEST_P(CacheTest, FetchesOnlyTheChunksOfARandomRead) {
   const auto bytes = MakeBytes(3, 64 * kChunk);
   origin_->Put("m", bytes);
