@@ -130,7 +130,7 @@ void SegmentFill::Publish() {
   options_.tier->pool().Run<Placed>(
       "publish", SharedTier::kPublishLimit,
       [writer = options_.writer, folder = options_.folder, tier = options_.tier,
-       index = options_.index, epoch = options_.epoch]() -> Result<Placed> {
+       index = options_.index]() -> Result<Placed> {
         if (auto fault = tier->faults().Hit("shared.publish"); fault) {
           return std::unexpected(*std::move(fault));
         }
@@ -142,8 +142,7 @@ void SegmentFill::Publish() {
             placed = writer->Place();
           }
         }
-        std::ignore = folder->Release(index, epoch);
-        return placed;
+        return placed;  // The claim stays: who does not see the segment yet must not fetch it.
       },
       [self = shared_from_this()](const Result<Placed>& placed) {
         if (!placed) self->options_.tier->WriteFailed(placed.error());

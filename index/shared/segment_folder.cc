@@ -170,8 +170,17 @@ Result<std::unique_ptr<SegmentWriter>> SegmentFolder::New(std::uint64_t index,
 
 Result<void> SegmentFolder::Quarantine(std::uint64_t index) const {
   if (auto made = files_->MakeFolder("q"); !made) return made;
-  return files_->Rename(SegmentPath(index), fmt::format("q/{}.{}.{}.{}", instance_,
-                                                        Hex(oid_).substr(0, 16), index, ++serial_));
+  auto moved = files_->Rename(
+      SegmentPath(index),
+      fmt::format("q/{}.{}.{}.{}", instance_, Hex(oid_).substr(0, 16), index, ++serial_));
+  // Its claims stood for it; whoever fetches it anew makes one.
+  const auto claims = files_->List(path_ + "/k");
+  for (const std::string& name : claims.value_or(std::vector<std::string>())) {
+    if (name.starts_with(fmt::format("{}.", index))) {
+      std::ignore = files_->Unlink(fmt::format("{}/k/{}", path_, name));
+    }
+  }
+  return moved;
 }
 
 Result<Placed> SegmentFolder::Claim(std::uint64_t index, std::uint32_t epoch) const {

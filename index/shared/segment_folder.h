@@ -65,10 +65,11 @@ class SegmentFolder {
   Result<bool> Has(std::uint64_t index) const;
   /// A segment to be written. Requires: Prepare was called.
   Result<std::unique_ptr<SegmentWriter>> New(std::uint64_t index, std::uint32_t block_bytes) const;
-  /// Moves a segment that is wrong out of the way.
+  /// Moves a segment that is wrong out of the way, and its claims.
   Result<void> Quarantine(std::uint64_t index) const;
 
-  /// Claims are an optimisation: nothing goes wrong when two hold one.
+  /// Claims are an optimisation: nothing goes wrong when two hold one. One whose segment was
+  /// published stays for a while, for those to whom that does not show yet; see SharedSweeper.
   Result<Placed> Claim(std::uint64_t index, std::uint32_t epoch) const;
   Result<void> Release(std::uint64_t index, std::uint32_t epoch) const;
   struct Holder {

@@ -19,7 +19,7 @@ SharedObject::~SharedObject() = default;
 void SharedObject::Move(Segment& segment, SegmentState to) {
   assert(MayMove(segment.state, to));
   segment.state = to;
-  segment.suspect = false;
+  segment.suspect = segment.told = false;
   met_others_ = met_others_ || to == SegmentState::kTheirs;
 }
 
@@ -114,7 +114,7 @@ SharedObject::Way SharedObject::Wait(const RequestPtr& request, std::uint64_t in
                                      Segment& segment) {
   const Clock::time_point now = Clock::now();
   if (request->waits_in != index) {
-    const auto patience = tier_->times().Hedge(SharedTier::kLongestHedge);
+    const auto patience = tier_->times().Hedge(SharedTier::kLongestHedge, segment.told);
     request->waits_in = index;
     request->hedge_at = now + patience;
     // It fires also when the directory does not answer any more.

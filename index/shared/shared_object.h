@@ -87,6 +87,7 @@ class SharedObject final : public std::enable_shared_from_this<SharedObject> {
     std::optional<std::uint32_t> epoch;  ///< Of the highest claim that was seen.
     std::string holder;                  ///< Of it; "" where that is not known.
     bool suspect = false;                ///< The holder was silent for some time.
+    bool told = false;                   ///< Somebody has the claim, and it does not show yet.
     Clock::time_point since;             ///< When it became ours or theirs.
     Clock::time_point claim_from{};      ///< Not before.
     std::shared_ptr<SegmentFill> fill;
@@ -107,7 +108,10 @@ class SharedObject final : public std::enable_shared_from_this<SharedObject> {
   };
   static constexpr std::chrono::milliseconds kFirstPoll{25};
   static constexpr std::chrono::milliseconds kLongestPoll{500};
-  static constexpr std::chrono::milliseconds kList{2000};
+  static constexpr std::chrono::milliseconds kList{1000};
+  static constexpr std::chrono::milliseconds kAges{2000};
+  /// A claim that does not show for so long was given up.
+  static constexpr std::chrono::milliseconds kUnseen{4000};
   static constexpr std::chrono::milliseconds kClaimAgain{5000};
   static constexpr std::size_t kMostOpen = 16;
   /// A segment is undertaken when a sixteenth of it was asked for.

@@ -100,6 +100,7 @@ void SharedObject::ClaimAnswered(std::uint64_t index, Result<Claimed> claimed) {
       segment.since = Clock::now();
       segment.epoch = claimed->epoch;
       segment.holder.clear();
+      segment.told = claimed->state == SegmentState::kTheirs;
     }
     waiters = TakeWaiters(Which::kThatMay);
   }

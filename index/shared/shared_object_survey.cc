@@ -11,6 +11,11 @@ namespace {
 
 constexpr std::size_t kMostAges = 16;  ///< Claims that are looked at, at once.
 
+std::chrono::milliseconds Since(std::chrono::steady_clock::time_point when) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() -
+                                                               when);
+}
+
 }  // namespace
 
 /// Looks again soon, as long as somebody waits for what others do.
@@ -50,7 +55,7 @@ void SharedObject::StartSurvey() {
     const Clock::time_point now = Clock::now();
     question.stamp = stamp_;
     question.list = !known_ || now - listed_ >= kList;
-    if (now - ages_asked_ >= kList) {
+    if (now - ages_asked_ >= kAges) {
       ages_asked_ = now;
       for (const auto& [index, segment] : segments_) {
         if (segment.state != SegmentState::kTheirs || !segment.epoch) continue;
@@ -119,10 +124,7 @@ bool SharedObject::ApplyListing(const SegmentFolder::Listing& listing) {
     Segment& segment = segments_[index];
     const bool theirs = segment.state == SegmentState::kTheirs;
     if (!theirs && segment.state != SegmentState::kAbsent) continue;
-    if (theirs) {
-      tier_->times().Add(
-          std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - segment.since));
-    }
+    if (theirs) tier_->times().Add(Since(segment.since));
     Move(segment, SegmentState::kPresent);
     segment.epoch.reset();
     changed = true;
@@ -131,6 +133,7 @@ bool SharedObject::ApplyListing(const SegmentFolder::Listing& listing) {
     Segment& segment = segments_[index];
     const bool theirs = segment.state == SegmentState::kTheirs;
     if (!theirs && segment.state != SegmentState::kAbsent) continue;
+    if (std::exchange(segment.told, false)) tier_->times().AddLateness(Since(segment.since));
     if (segment.epoch && *segment.epoch >= epoch) continue;
     if (!theirs) {
       Move(segment, SegmentState::kTheirs);
@@ -144,7 +147,7 @@ bool SharedObject::ApplyListing(const SegmentFolder::Listing& listing) {
     if (segment.state == SegmentState::kAbsent) segment.epoch.reset();
     if (segment.state != SegmentState::kTheirs) continue;
     // One that we have met just now may be younger than the listing, or not show yet.
-    if (Clock::now() - segment.since < kList) continue;
+    if (Since(segment.since) < kUnseen) continue;
     Move(segment, SegmentState::kAbsent);  // They gave it up.
     segment.epoch.reset();
     changed = true;

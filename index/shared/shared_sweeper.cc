@@ -78,7 +78,20 @@ SharedSweeper::Object SharedSweeper::Measure(std::string path) {
     bytes = (facts ? facts->size_bytes : 0) * segments.size();
   }
   const auto idle = IdleOf(path);
+  RemoveClaims(path, segments);
   return {.path = std::move(path), .bytes = bytes, .idle = idle};
+}
+
+/// Those whose segment was published long ago, and those that nothing came of.
+void SharedSweeper::RemoveClaims(const std::string& path,
+                                 const std::vector<std::string>& segments) {
+  for (const std::string& claim : NamesIn(*files_, path + "/k")) {
+    const std::string segment = claim.substr(0, claim.find('.'));
+    const bool published = std::ranges::find(segments, segment) != segments.end();
+    const std::string what = published ? "/s/" + segment : "/k/" + claim;
+    if (AgeOf(path + what) < (published ? options_.settled : options_.left_over)) continue;
+    std::ignore = files_->Unlink(path + "/k/" + claim);
+  }
 }
 
 /// Since it was used, or a segment of it published; nothing when that cannot be told.
@@ -126,20 +139,22 @@ void SharedSweeper::RemoveIn(const std::string& folder) {
   std::ignore = files_->RemoveFolder(folder);
 }
 
+/// Since it was changed; nothing when that cannot be told.
+std::chrono::milliseconds SharedSweeper::AgeOf(const std::string& path) {
+  const auto facts = files_->Look(path);
+  if (!facts) return {};
+  return heartbeat_.Since(facts->modified_ns).value_or(std::chrono::milliseconds(0));
+}
+
 void SharedSweeper::RemoveLeftOvers() {
-  const auto idle = [&](const std::string& path) {
-    const auto facts = files_->Look(path);
-    if (!facts) return std::chrono::milliseconds(0);
-    return heartbeat_.Since(facts->modified_ns).value_or(std::chrono::milliseconds(0));
-  };
   for (const std::string& name : NamesIn(*files_, "t")) {
-    if (idle("t/" + name) >= options_.left_over) std::ignore = files_->Unlink("t/" + name);
+    if (AgeOf("t/" + name) >= options_.left_over) std::ignore = files_->Unlink("t/" + name);
   }
   for (const std::string& name : NamesIn(*files_, "q")) {
-    if (idle("q/" + name) >= options_.quarantine) std::ignore = files_->Unlink("q/" + name);
+    if (AgeOf("q/" + name) >= options_.quarantine) std::ignore = files_->Unlink("q/" + name);
   }
   for (const std::string& name : NamesIn(*files_, "i")) {
-    if (idle("i/" + name) >= kForget) std::ignore = files_->Unlink("i/" + name);
+    if (AgeOf("i/" + name) >= kForget) std::ignore = files_->Unlink("i/" + name);
   }
 }
 

@@ -25,6 +25,8 @@ class SharedSweeper {
     std::uint64_t free_bytes = 0;                                 ///< To be left free on it.
     std::chrono::milliseconds unused{std::chrono::hours(1)};      ///< Younger use keeps an object.
     std::chrono::milliseconds interval{std::chrono::minutes(5)};  ///< One sweep, by whomever.
+    /// Age of claims whose segment was published; clients have forgotten by then that it was not.
+    std::chrono::milliseconds settled{std::chrono::minutes(2)};
     std::chrono::milliseconds left_over{std::chrono::hours(2)};  ///< Age of what was not published.
     std::chrono::milliseconds quarantine{std::chrono::hours(24)};  ///< Wrong segments are kept.
   };
@@ -52,8 +54,10 @@ class SharedSweeper {
   std::vector<Object> Objects();
   Object Measure(std::string path);
   std::chrono::milliseconds IdleOf(const std::string& path);
+  std::chrono::milliseconds AgeOf(const std::string& path);
   std::uint64_t Excess(std::uint64_t held);
   bool Remove(const Object& object);
+  void RemoveClaims(const std::string& path, const std::vector<std::string>& segments);
   void RemoveIn(const std::string& folder);
   void RemoveLeftOvers();
 

@@ -26,7 +26,9 @@ Result<Survey> LookAround(const SegmentFolder& folder, Heartbeat& heartbeat,
       claim.holder = holder->instance;
       claimed_ns = holder->claimed_ns;
     }
-    if (claim.holder.empty()) {  // Claimed, and not signed: perhaps he has died in between.
+    if (claim.holder == heartbeat.instance()) {  // Ours once, and nothing came of it.
+      claim.silent = Heartbeat::kDead + std::chrono::seconds(1);
+    } else if (claim.holder.empty()) {  // Claimed, and not signed: perhaps he has died in between.
       if (auto age = heartbeat.Since(claimed_ns)) claim.silent = *age;
     } else if (const auto known = ages.find(claim.holder); known != ages.end()) {
       claim.silent = known->second;

@@ -69,13 +69,13 @@ TEST_F(ReplicasTest, TwoAtOnceFetchEachByteOnce) {
   EXPECT_EQ(first->Stats().shared.claims + second->Stats().shared.claims, kSegments);
 }
 
-TEST_F(ReplicasTest, LeavesNothingBehindButSegments) {
+TEST_F(ReplicasTest, LeavesNothingBehindButSegmentsAndTheirClaims) {
   origin_->Put("m", MakeBytes(3, kSize));
   auto first = OpenReplica("first");
   ASSERT_TRUE(FetchAll(GetFrom(*first, "m")));
   ASSERT_TRUE(AwaitSegments(kSegments));
   first.reset();
-  EXPECT_TRUE(FilesIn(ObjectFolder() / "k").empty());
+  EXPECT_EQ(FilesIn(ObjectFolder() / "k").size(), kSegments);
   EXPECT_TRUE(FilesIn(shared_directory() / "t").empty());
   EXPECT_TRUE(std::filesystem::exists(ObjectFolder() / "meta"));
 }
@@ -137,6 +137,27 @@ TEST_F(ReplicasTest, AClaimerThatStoppedCostsAWaitAndNoError) {
   EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::milliseconds(3500));
   EXPECT_GE(second->Stats().shared.hedges, 1u);
   faults.Unblock("shared.publish");
+}
+
+/// Nobody counts as silent for longer than he was watched: it takes some seconds.
+TEST_F(ReplicasTest, TheClaimOfTheDeadIsTakenOver) {
+  const auto bytes = MakeBytes(11, kSize);
+  origin_->Put("m", bytes);
+  auto first = OpenReplica("first");
+  ASSERT_TRUE(FetchAll(GetFrom(*first, "m")));
+  ASSERT_TRUE(AwaitSegments(kSegments));
+  first.reset();
+  std::filesystem::remove(ObjectFolder() / "s" / "2");
+  std::ofstream(ObjectFolder() / "k" / "2.0") << "dead";  // Who has never been heard of.
+
+  auto second = OpenReplica("second");
+  const auto there = GetFrom(*second, "m");
+  ASSERT_TRUE(FetchAll(there));
+  EXPECT_EQ(Read(there, 0, kSize).value(), bytes);
+  EXPECT_EQ(second->Stats().shared.takeovers, 1u);
+  EXPECT_EQ(origin_->bytes_asked(), kSize + kSegment);
+  EXPECT_TRUE(AwaitSegments(kSegments));
+  EXPECT_TRUE(std::filesystem::exists(ObjectFolder() / "k" / "2.1"));
 }
 
 TEST_F(ReplicasTest, ADirectoryThatHangsIsLeftAlone) {

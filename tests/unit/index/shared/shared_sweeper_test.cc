@@ -78,6 +78,21 @@ TEST_F(SharedSweeperTest, OneSweepsForAll) {
   EXPECT_EQ(Sweep({.limit = 10, .interval = milliseconds(0)}).objects, 1u);
 }
 
+TEST_F(SharedSweeperTest, ClaimsGoSomeTimeAfterTheirSegmentWasPublished) {
+  const auto object = Object("aaa", milliseconds(0));
+  for (const char* name : {"s/1", "s/2", "k/0.0", "k/1.3", "k/2.0", "k/3.0", "k/4.0"}) {
+    dir_.Write(object / name, "x");
+  }
+  for (const char* name : {"s/1", "k/1.0", "k/2.0", "k/3.0"}) Age(object / name, hours(1));
+  Age(object / "k" / "4.0", hours(3));
+  Sweep({});
+  EXPECT_FALSE(stdfs::exists(object / "k" / "1.0"));
+  EXPECT_FALSE(stdfs::exists(object / "k" / "1.3")) << "its segment is what counts";
+  EXPECT_TRUE(stdfs::exists(object / "k" / "2.0")) << "published just now";
+  EXPECT_TRUE(stdfs::exists(object / "k" / "3.0")) << "not published";
+  EXPECT_FALSE(stdfs::exists(object / "k" / "4.0")) << "nothing came of it";
+}
+
 TEST_F(SharedSweeperTest, WhatTheDeadHaveLeftGoes) {
   dir_.Write("t/dead.1", "x");
   dir_.Write("t/young.1", "x");
