@@ -5,6 +5,7 @@
 #   deploy/deps.sh test     build, plus servers (versitygw, nginx) and Python environments: ours, one
 #                           with the newest MLflow and one with the last 2.x
 #   deploy/deps.sh bench    test, plus the programs that the benchmarks compare with
+#   deploy/deps.sh guest    test, plus qemu and what its guest runs: Debian's kernel, an NFS server and client
 #   deploy/deps.sh lint     build, plus clang 19's tools and shellcheck
 #
 # This is the one place that names packages. For Debian 12 and 13; Ubuntu 24.04 by best effort.
@@ -16,8 +17,11 @@ BUILD_PACKAGES=(g++ cmake ninja-build pkg-config ccache git ca-certificates fuse
   libfuse3-dev libcurl4-openssl-dev liblmdb-dev libssl-dev liburing-dev libxxhash-dev zlib1g-dev
   nlohmann-json3-dev libpugixml-dev libtomlplusplus-dev libcli11-dev libspdlog-dev libfmt-dev
   libmicrohttpd-dev libgtest-dev libgmock-dev)
-TEST_PACKAGES=(python3 python3-venv curl openssl util-linux libpcre2-8-0 libfaketime)
+TEST_PACKAGES=(python3 python3-venv curl openssl util-linux libpcre2-8-0 libfaketime glusterfs-client)
 WEB_SERVER=nginx # unpacked and not installed: a test must not leave a service on port 80
+GUEST_PACKAGES=(qemu-system-x86)
+# Unpacked and not installed: they would be services here.
+GUEST_ROOT_PACKAGES=(busybox-static nfs-kernel-server nfs-common libnfsidmap1 libevent-core-2.1-7 libwrap0 keyutils)
 BENCH_PACKAGES=(aria2 rclone s3fs)
 LINT_PACKAGES=(clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev shellcheck jq)
 
@@ -164,11 +168,25 @@ install_nginx() {
   "$tools/nginx/usr/sbin/nginx" -v 2>/dev/null || die "nginx from apt does not run here"
 }
 
+install_guest() {
+  if [ -f "$tools/guest/root/bin/busybox" ]; then return 0; fi
+  as_root apt-get update -qq
+  local kernel
+  kernel=$(apt-cache depends linux-image-amd64 | awk '/Depends:/ {print $2; exit}')
+  say "unpacking from apt into $tools/guest: $kernel ${GUEST_ROOT_PACKAGES[*]}"
+  rm -rf "$tools/guest"
+  mkdir -p "$tools/guest/unpacked"
+  (cd "$tools/guest" && apt-get download -qq "$kernel" "${GUEST_ROOT_PACKAGES[@]}" 2>/dev/null
+    for package in ./*.deb; do dpkg -x "$package" unpacked; done
+    rm ./*.deb && mv unpacked root)
+}
+
 case "${1:-}" in
   build) apt_install "${BUILD_PACKAGES[@]}" ;;
-  test | bench)
+  test | bench | guest)
     packages=("${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}")
     if [ "$1" = bench ]; then packages+=("${BENCH_PACKAGES[@]}"); fi
+    if [ "$1" = guest ]; then packages+=("${GUEST_PACKAGES[@]}"); fi
     apt_install "${packages[@]}"
     mkdir -p "$tools/bin"
     install_python
@@ -176,6 +194,7 @@ case "${1:-}" in
     install_mlflow "$tools/mlflow2" "${MLFLOW_2_PACKAGES[@]}"
     install_go_program versitygw "$VERSITYGW"
     install_nginx
+    if [ "$1" = guest ]; then install_guest; fi
     if [ "$1" = bench ]; then
       install_go_program rclone "$RCLONE"
       install_wheels

@@ -1,23 +1,14 @@
-"""Fixtures: a big random file, servers for the session, and modelfs for one test."""
+"""Fixtures: a big random file, and servers for the session."""
 
 import os
-import pathlib
-import shutil
-import tempfile
 
 import pytest
 
-from harness import programs, servers
+from harness import servers
 from harness.data import BIG_SIZE, random_file
-from harness.mounting import Commands
 from harness.splice_proxy import SpliceProxy
 
-
-def pytest_report_header():
-    lines = [f"modelfs: {programs.MODELFS}", f"big file: {BIG_SIZE >> 20} MiB"]
-    if "MODELFS_SANITIZER" in os.environ:
-        lines.append(f"sanitizer: {os.environ['MODELFS_SANITIZER']}")
-    return lines
+pytest_plugins = ["harness.fixtures"]
 
 
 def pytest_collection_modifyitems(config, items):
@@ -29,23 +20,6 @@ def pytest_collection_modifyitems(config, items):
     wanted = set(files[number::of])
     config.hook.pytest_deselected(items=[item for item in items if item.path not in wanted])
     items[:] = [item for item in items if item.path in wanted]
-
-
-@pytest.fixture(scope="session")
-def scratch():
-    """One folder for all data of the session, removed at its end. Short, for unix sockets."""
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="modelfs-e2e-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture
-def folder(scratch):
-    """A folder for one test, removed after it."""
-    path = pathlib.Path(tempfile.mkdtemp(dir=scratch))
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -75,27 +49,3 @@ def counted(big_on_s3):
     proxy = SpliceProxy(big_on_s3.port)
     yield proxy
     proxy.close()
-
-
-@pytest.fixture
-def start_origin(folder):
-    """Starts the embedded origin over `folder`/origin, which has the bucket `models`; stops it after the test."""
-    (folder / "origin" / "models").mkdir(parents=True, exist_ok=True)
-    started = []
-
-    def start(*arguments):
-        started.append(servers.EmbeddedOrigin(folder, folder / "origin", *arguments))
-        return started[-1]
-
-    yield start
-    for origin in started:
-        origin.stop()
-
-
-@pytest.fixture
-def modelfs(folder):
-    """The program, in a clean environment. After the test nothing of it is left, and no sanitizer complained."""
-    commands = Commands(folder)
-    yield commands
-    complaints = commands.clean_up()
-    assert not complaints, "\n".join(complaints)

@@ -1,0 +1,17 @@
+"""What only another kernel has: boots guests that run the tests of `inside/`."""
+
+import pathlib
+
+import guest
+import pytest
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def test_replicas_on_nfs(folder):
+    if not guest.QEMU or not guest.GUEST.exists():
+        pytest.skip("a guest cannot be had: deploy/deps.sh guest installs one")
+    print(f"guest: {guest.kernel().name}, by {guest.accelerator()}")
+    text, code = guest.run(HERE / "nfs.sh", folder / "out", limit=1500)
+    print(text)
+    assert code == 0 and " passed" in text and "skipped" not in text
