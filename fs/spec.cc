@@ -163,6 +163,8 @@ json ToJson(const fetch::MlflowSettings& mlflow) {
           {"username", mlflow.username},
           {"password", mlflow.password},
           {"token", mlflow.token},
+          {"auth_file", mlflow.auth_file},
+          {"token_file", mlflow.token_file},
           {"workspace", mlflow.workspace},
           {"ca_bundle", mlflow.ca_bundle},
           {"client_certificate", mlflow.client_certificate},
@@ -209,6 +211,8 @@ Result<fetch::MlflowSettings> MlflowFromJson(const json& object, const std::stri
   fields.Read("username", mlflow.username, Presence::kOptional);
   fields.Read("password", mlflow.password, Presence::kOptional);
   fields.Read("token", mlflow.token, Presence::kOptional);
+  fields.Read("auth_file", mlflow.auth_file, Presence::kOptional);
+  fields.Read("token_file", mlflow.token_file, Presence::kOptional);
   fields.Read("workspace", mlflow.workspace, Presence::kOptional);
   fields.Read("ca_bundle", mlflow.ca_bundle, Presence::kOptional);
   fields.Read("client_certificate", mlflow.client_certificate, Presence::kOptional);

@@ -10,12 +10,12 @@
 
 #include "fetch/base/mutex.h"
 #include "fetch/base/timer.h"
+#include "fetch/http/http_auth.h"
 #include "fetch/http/operation.h"
 #include "fetch/http/proxy.h"
 #include "fetch/http/redirect.h"
 #include "fetch/http/retry.h"
 #include "fetch/http/transport.h"
-#include "fetch/http_dir/http_auth.h"
 #include "fetch/http_dir/http_url.h"
 
 namespace modelfs::fetch {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <openssl/evp.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 
@@ -64,6 +65,12 @@ class JsonCall final : public RequestOperation {
   nlohmann::json json_;
 };
 
+std::unique_ptr<HttpAuth> LoginFile(const MlflowSettings& settings) {
+  if (settings.auth_file.empty() && settings.token_file.empty()) return nullptr;
+  return std::make_unique<HttpAuth>(
+      HttpAuth::Options{.basic_file = settings.auth_file, .bearer_file = settings.token_file});
+}
+
 }  // namespace
 
 std::string EncodeQuery(const MlflowClient::Query& query) {
@@ -77,10 +84,14 @@ std::string EncodeQuery(const MlflowClient::Query& query) {
 }
 
 MlflowClient::MlflowClient(Options options)
-    : options_(std::move(options)), http_(std::make_shared<RetryingClient>(options_.http)) {
+    : options_(std::move(options)),
+      http_(std::make_shared<RetryingClient>(options_.http)),
+      login_file_(LoginFile(options_.settings)) {
   const MlflowSettings& login = options_.settings;
   std::string principal = "anonymous";
-  if (!login.username.empty() && !login.password.empty()) {
+  if (login_file_) {
+    principal = login_file_->Principal();
+  } else if (!login.username.empty() && !login.password.empty()) {
     authorization_ = "Basic " + Base64(login.username + ":" + login.password);
     principal = "user:" + login.username;
   } else if (!login.token.empty()) {
@@ -101,7 +112,17 @@ HttpRequest MlflowClient::Request(std::string_view path) const {
   request.url.append(path);
   request.headers.emplace_back("user-agent", "modelfs");
   request.headers.emplace_back("accept", "*/*");
-  if (!authorization_.empty()) request.headers.emplace_back("authorization", authorization_);
+  if (login_file_) {
+    // Without a file that can be read the server refuses, and says whom it has not recognised.
+    const auto header = login_file_->Header();
+    if (header) {
+      request.headers.emplace_back("authorization", *header);
+    } else {
+      spdlog::warn("mlflow.login_unreadable error=\"{}\"", header.error().what);
+    }
+  } else if (!authorization_.empty()) {
+    request.headers.emplace_back("authorization", authorization_);
+  }
   if (!options_.settings.workspace.empty()) {
     request.headers.emplace_back("x-mlflow-workspace", options_.settings.workspace);
   }

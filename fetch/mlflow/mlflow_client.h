@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "fetch/http/http_auth.h"
 #include "fetch/http/retrying_client.h"
 #include "fetch/mlflow/mlflow_settings.h"
 
@@ -57,7 +58,8 @@ class MlflowClient : public std::enable_shared_from_this<MlflowClient> {
 
   const Options options_;
   const std::shared_ptr<RetryingClient> http_;
-  std::string authorization_;  // Header value, or "".
+  const std::unique_ptr<HttpAuth> login_file_;  // Null: the login stays as it is.
+  std::string authorization_;                   // Header value, or "".
   std::string domain_;
 };
 

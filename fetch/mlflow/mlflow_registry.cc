@@ -125,6 +125,7 @@ std::shared_ptr<MlflowClient> MlflowRegistry::ClientFor(const std::string& base_
                      UrlOrigin(base_url) == UrlOrigin(login.registry_uri);
   if (!known) {  // Named by a server, not by the user: it is told nothing.
     login.username = login.password = login.token = login.workspace = {};
+    login.auth_file = login.token_file = {};
     login.client_certificate = {};
   }
   return std::make_shared<MlflowClient>(MlflowClient::Options{

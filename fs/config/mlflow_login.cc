@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <map>
 #include <system_error>
+#include <tuple>
 
 #include "fetch/base/handle.h"
 #include "fetch/base/percent.h"
@@ -155,6 +156,16 @@ Result<fetch::MlflowSettings> ResolveMlflow(std::string_view address, const Sour
     if (out.password.empty()) out.password = meant->password;
     out.registry_uri = env.Get("MLFLOW_REGISTRY_URI").value_or("");
     while (out.registry_uri.ends_with('/')) out.registry_uri.pop_back();
+  }
+  if (source.auth_file && source.token_file) {
+    return Fail(Errc::kInvalid, "auth_file and token_file exclude each other");
+  }
+  for (const auto& [path, what, field] : {std::tuple(source.auth_file, "auth_file", &out.auth_file),
+                                          {source.token_file, "token_file", &out.token_file}}) {
+    if (!path) continue;
+    auto readable = Readable(*path, what);
+    if (!readable) return std::unexpected(std::move(readable.error()));
+    *field = *std::move(readable);
   }
   if (auto tls = FindTls(source, env, out); !tls) return std::unexpected(std::move(tls.error()));
   return out;

@@ -268,10 +268,10 @@ constexpr std::array kSourceKeys = {
                        "PEM file of the authorities to trust [the system's]",
                        Set<Text, &Source::ca_bundle, Source>},
     SettingKey<Source>{"auth_file", "--auth-file", SourceType::kText, "FILE",
-                       "File that holds user:password for an http source",
+                       "File that holds user:password for an http or MLflow source; it may change",
                        Set<Text, &Source::auth_file, Source>},
     SettingKey<Source>{"token_file", "--token-file", SourceType::kText, "FILE",
-                       "File that holds a bearer token for an http source",
+                       "File that holds a bearer token for an http or MLflow source; it may change",
                        Set<Text, &Source::token_file, Source>},
 };
 

@@ -49,6 +49,18 @@ TEST_F(MlflowLoginTest, ReadsTheCredentialsFileAndLetsVariablesWinPerField) {
   EXPECT_EQ(resolved->workspace, "team");
 }
 
+TEST_F(MlflowLoginTest, AFileMayHoldTheLogin) {
+  source_.token_file = home_.Write("token", "t").string();
+  auto resolved = Resolve();
+  ASSERT_TRUE(resolved) << resolved.error().what;
+  EXPECT_EQ(resolved->token_file, *source_.token_file);
+  source_.auth_file = home_.Write("auth", "u:p").string();
+  EXPECT_NE(Complaint().find("exclude each other"), std::string::npos) << Complaint();
+  source_.token_file.reset();
+  source_.auth_file = "/nowhere/auth";
+  EXPECT_NE(Complaint().find("/nowhere/auth"), std::string::npos) << Complaint();
+}
+
 TEST_F(MlflowLoginTest, NamesFileAndLineOfABadCredentialsFile) {
   home_.Write(".mlflow/credentials", "[mlflow]\nnonsense\n");
   EXPECT_NE(Complaint().find("credentials:2"), std::string::npos) << Complaint();

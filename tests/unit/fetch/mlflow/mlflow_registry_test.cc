@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/support/temp_dir.h"
 #include "tests/unit/fetch/mlflow/mlflow_fixture.h"
 
 namespace modelfs::fetch {
@@ -67,6 +68,21 @@ TEST_F(MlflowRegistryTest, SurvivesFieldsOfTheWrongType) {
   ASSERT_TRUE(models) << models.error().what;
   ASSERT_EQ(models->size(), 1u);
   EXPECT_TRUE((*models)[0].aliases.empty());
+}
+
+TEST_F(MlflowRegistryTest, ALoginFromAFileMayChange) {
+  const test::TempDir dir;
+  MlflowSettings settings;
+  settings.token_file = dir.Write("token", "one").string();
+  settings.username = "not used";
+  settings.password = "not used";
+  Make(settings);
+  OnJson(kSearch, R"({"registered_models": []})");
+  ASSERT_TRUE(Models());
+  EXPECT_EQ(HeaderOf(transport_.requests()[0], "authorization"), "Bearer one");
+  dir.Write("token", "another");
+  ASSERT_TRUE(Models());
+  EXPECT_EQ(HeaderOf(transport_.requests()[1], "authorization"), "Bearer another");
 }
 
 TEST_F(MlflowRegistryTest, PagesWithoutEndAreRefused) {

@@ -1,4 +1,4 @@
-#include "fetch/http_dir/http_auth.h"
+#include "fetch/http/http_auth.h"
 
 #include <fmt/format.h>
 #include <sys/stat.h>
