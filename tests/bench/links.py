@@ -26,4 +26,6 @@ def shaped(name, title, gigabits, latency):
 LOOPBACK = Link("loopback", "unshaped loopback")
 GIGABIT = shaped("1g20", "1 Gbit/s, 20 ms", 1, "20ms")
 FOUR_GIGABIT = shaped("4g50", "4 Gbit/s, 50 ms", 4, "50ms")
-ALL = [LOOPBACK, GIGABIT, FOUR_GIGABIT]
+# So slow that two cores can feed sixteen readers meanwhile.
+SHARED = Link("200m20", "200 Mbit/s, 20 ms", ("--total-rate", "200Mbit/s", "--latency", "20ms"), 25e6)
+ALL = [LOOPBACK, GIGABIT, FOUR_GIGABIT, SHARED]

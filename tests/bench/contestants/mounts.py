@@ -106,6 +106,18 @@ class LimitedModelfs(Modelfs):
             self._limit.remove()
 
 
+class SharedModelfs(Modelfs):
+    """One of several with a shared cache: `shared`, a folder that a work sets."""
+
+    name = "modelfs-shared"
+    title = "modelfs, sharing a cache"
+    shared = None
+
+    @property
+    def arguments(self):
+        return ("--shared-cache", self.shared) if self.shared else ()
+
+
 class Rclone(Mounted):
     """Debian's, with all of its cache: what one sets to read a file more than once."""
 
@@ -161,4 +173,4 @@ class S3fs(Mounted):
         return [find_program("s3fs"), BUCKET, self.at, "-f", "-o", options]
 
 
-ALL = [Modelfs, LimitedModelfs, Rclone, NewRclone, RcloneDefaults, NewRcloneDefaults, S3fs]
+ALL = [Modelfs, LimitedModelfs, SharedModelfs, Rclone, NewRclone, RcloneDefaults, NewRcloneDefaults, S3fs]
