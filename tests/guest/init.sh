@@ -1,4 +1,5 @@
 #!/bin/busybox sh
+# shellcheck shell=dash
 # The first process of the guest: its root is the host's, read-only, with a layer of memory above; then it runs
 # the script that the kernel's command line names as modelfs.run, and powers off.
 /bin/busybox --install -s /bin

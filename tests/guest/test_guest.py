@@ -1,4 +1,4 @@
-"""What only another kernel has: boots guests that run the tests of `inside/`."""
+"""What only another kernel has: boots a guest that runs the tests of `inside/`."""
 
 import pathlib
 
@@ -8,10 +8,10 @@ import pytest
 HERE = pathlib.Path(__file__).resolve().parent
 
 
-def test_replicas_on_nfs(folder):
+def test_on_debians_kernel(folder):
     if not guest.QEMU or not guest.GUEST.exists():
         pytest.skip("a guest cannot be had: deploy/deps.sh guest installs one")
     print(f"guest: {guest.kernel().name}, by {guest.accelerator()}")
-    text, code = guest.run(HERE / "nfs.sh", folder / "out", limit=1500)
+    text, code = guest.run(HERE / "run_inside.sh", folder / "out", limit=1500)
     print(text)
     assert code == 0 and " passed" in text and "skipped" not in text

@@ -1,5 +1,5 @@
 #!/bin/sh
-# In the guest: an NFS server, three mounts of it that share no cache, and the test of replicas on them.
+# In the guest: an NFS server, three mounts of it that share no cache, and the tests of inside/.
 # $MODELFS_GUEST is where the packages were unpacked, $MODELFS_REPOSITORY the checkout; both stand in /run/out/environment.
 set -e
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
