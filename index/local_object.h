@@ -178,6 +178,7 @@ class LocalObject final : public CachedObject,
   using Loads = std::vector<std::shared_ptr<ChunkLoad>>;
   static constexpr std::uint64_t kPlanOwner = ~std::uint64_t{0};
   static constexpr std::chrono::seconds kStoreRetry{1};
+  static constexpr std::chrono::seconds kBadSpotRetry{3};
   /// A reader that goes through chunks of an earlier life finds so many already being checked.
   static constexpr std::uint64_t kCheckAhead = 8;
 
@@ -263,6 +264,7 @@ class LocalObject final : public CachedObject,
   // local_object_store.cc
   void Store(std::shared_ptr<ChunkLoad> load) EXCLUDES(mutex_);
   bool IsBadSpot(std::uint64_t chunk) const EXCLUDES(mutex_);
+  void Suspect(std::uint64_t chunk) REQUIRES(mutex_);
   void StoreInRoom(std::shared_ptr<ChunkLoad> load) EXCLUDES(mutex_);
   void PrepareFiles() EXCLUDES(mutex_);
   void FilesReady(const Result<void>& made) EXCLUDES(mutex_);
@@ -330,7 +332,11 @@ class LocalObject final : public CachedObject,
   std::unordered_map<std::uint64_t, std::shared_ptr<ChunkLoad>> loads_ GUARDED_BY(mutex_);
   /// Chunks whose bytes on disk are being checked or struck out, and who waits for that.
   std::unordered_map<std::uint64_t, std::vector<ReadPiece>> checks_ GUARDED_BY(mutex_);
-  std::unordered_map<std::uint64_t, int> suspects_ GUARDED_BY(mutex_);  ///< Mismatches so far.
+  struct Mismatches {
+    int mismatches = 0;  ///< So far.
+    std::chrono::steady_clock::time_point last;
+  };
+  std::unordered_map<std::uint64_t, Mismatches> suspects_ GUARDED_BY(mutex_);
   std::array<std::vector<Wish>, 4> wishes_ GUARDED_BY(mutex_);
   std::size_t turn_ GUARDED_BY(mutex_) = 0;
   ReadAhead read_ahead_ GUARDED_BY(mutex_);

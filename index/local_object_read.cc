@@ -324,12 +324,12 @@ void LocalObject::Quarantine(std::uint64_t chunk, std::vector<ReadPiece> pieces)
     } else if (chunks_.State(chunk) != ChunkState::kPresent) {
       Route(pieces, actions);  // Someone else was quicker.
     } else if (sealed_) {
-      ++suspects_[chunk];
+      Suspect(chunk);
       core_->counters.quarantined_chunks.fetch_add(1, std::memory_order_relaxed);
       Break(std::move(pieces), actions);
     } else {
       checks_[chunk] = std::move(pieces);
-      ++suspects_[chunk];
+      Suspect(chunk);
       core_->counters.quarantined_chunks.fetch_add(1, std::memory_order_relaxed);
       actions.Add([self = shared_from_this(), chunk] {
         spdlog::warn("cache.quarantined object={} chunk={}", self->id_.Describe(), chunk);

@@ -43,11 +43,19 @@ void LocalObject::Store(std::shared_ptr<ChunkLoad> load) {
   });
 }
 
-/// Where the disk gives back something else, again and again, nothing more is kept in this life.
+/// Where the disk gave back something else twice, nothing is kept for a while; then it is tried
+/// once more, for it may have healed.
 bool LocalObject::IsBadSpot(std::uint64_t chunk) const {
   const MutexLock lock(mutex_);
   const auto found = suspects_.find(chunk);
-  return found != suspects_.end() && found->second >= 2;
+  return found != suspects_.end() && found->second.mismatches >= 2 &&
+         std::chrono::steady_clock::now() - found->second.last < kBadSpotRetry;
+}
+
+void LocalObject::Suspect(std::uint64_t chunk) {
+  Mismatches& found = suspects_[chunk];
+  ++found.mismatches;
+  found.last = std::chrono::steady_clock::now();
 }
 
 void LocalObject::StoreInRoom(std::shared_ptr<ChunkLoad> load) {

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/support/script_fault_points.h"
 #include "tests/unit/index/cache_fixture.h"
 
 namespace modelfs::test {
@@ -71,6 +72,29 @@ TEST_F(DamageTest, WithoutAnOriginItIsOnlyReported) {
   const auto report = Repair(nullptr);
   EXPECT_EQ(report.bad_chunks, 1u);
   EXPECT_EQ(report.repaired_chunks, 0u);
+}
+
+/// A place where the disk gives back something else is left alone for some seconds, and then tried
+/// again.
+TEST_F(DamageTest, ADiskThatHasHealedIsBelievedAgain) {
+  ScriptFaultPoints faults;
+  auto options = MakeOptions();
+  options.faults = &faults;
+  OpenCache(options);  // In this life nothing is checked yet.
+  faults.FailNext("local_tier.check", {Errc::kIo, "test"}, 0);
+  ASSERT_TRUE(Eventually([&] {
+    EXPECT_EQ(Read(Get("m"), 10, 100).value(), Part(bytes_, 10, 100));
+    return cache_->Stats().quarantined_chunks == 2;
+  }));
+  const auto through = cache_->Stats().reads_through;
+  ASSERT_TRUE(Eventually([&] {
+    EXPECT_EQ(Read(Get("m"), 10, 100).value(), Part(bytes_, 10, 100));
+    return cache_->Stats().reads_through > through;
+  }));
+  faults.Heal("local_tier.check");
+  EXPECT_TRUE(Eventually([&] { return FetchAll(Get("m")).has_value(); }));
+  EXPECT_TRUE(Get("m")->Status().whole);
+  cache_.reset();  // Before the fault points.
 }
 
 /// Killed in the middle of evicting and fetching: blocks are counted exactly afterwards.
