@@ -26,4 +26,5 @@ for number in 0 1 2; do
 done
 unset LD_LIBRARY_PATH
 cd "$MODELFS_REPOSITORY"
-exec "$MODELFS_PYTHON" -m pytest tests/guest/inside -q -p no:cacheprovider --tb=short -rs
+"$MODELFS_PYTHON" -m pytest tests/guest/inside -q -p no:cacheprovider --color=no --tb=short -rs
+cp "$MODELFS_BIN_DIR/../replicas.json" /run/out/

@@ -29,6 +29,7 @@ def test_readers_outlive_workers(folder, modelfs, start_origin):
         try:
             while not over.is_set():
                 with open(mount / "m" / "weights.bin", "rb") as file:
+                    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)  # or the kernel answers by itself
                     with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as memory:
                         got = bytes(memory) if by_mmap else file.read()
                 assert got == wanted, "other bytes"
@@ -41,7 +42,8 @@ def test_readers_outlive_workers(folder, modelfs, start_origin):
     for _ in range(KILLS):
         now = mount.status()
         before, fetched = now["pid"], now["cache"]["fetched_bytes"]
-        wait_for(lambda f=fetched: mount.status()["cache"]["fetched_bytes"] != f, "readers are at it", 60)
+        wait_for(lambda f=fetched: wrong or mount.status()["cache"]["fetched_bytes"] != f, "readers are at it", 60)
+        assert not wrong, wrong
         os.kill(before, 9)
         wait_for(lambda b=before: (now := status(mount)) and now["pid"] != b, "another worker serves", 60)
     over.set()
