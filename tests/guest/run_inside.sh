@@ -25,6 +25,7 @@ for number in 0 1 2; do
   "$root/sbin/mount.nfs" 127.0.0.1:/ "/run/nfs/$number" -o vers=4.2,proto=tcp,nosharecache
 done
 unset LD_LIBRARY_PATH
+export MODELFS_REPLICAS_SIZE=33554432 # an emulated machine is slow
 cd "$MODELFS_REPOSITORY"
 "$MODELFS_PYTHON" -m pytest tests/guest/inside -q -p no:cacheprovider --color=no --tb=short -rs
 cp "$MODELFS_BIN_DIR/../replicas.json" /run/out/

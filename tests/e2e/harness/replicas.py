@@ -12,7 +12,7 @@ from harness.data import MIB, at_once, compare, random_file
 
 WHOLE = os.environ.get("MODELFS_BATTERY") == "whole"  # or a slice of what takes long
 SHARDS = 4
-SIZE = 1024 * MIB if WHOLE else 128 * MIB
+SIZE = int(os.environ.get("MODELFS_REPLICAS_SIZE", 1024 * MIB if WHOLE else 128 * MIB))
 COUNT = 8 if WHOLE else 3
 # Bytes per second of the origin's link: so few for eight that two cores can feed their readers.
 RATE = (25 if WHOLE else 40) * 1000 * 1000

@@ -22,7 +22,7 @@ def load_at_once(modelfs, model, number):
 
 
 def test_the_model_is_downloaded_once(folder, modelfs, start_origin):
-    model = Model(folder, start_origin, rate=8_000_000)
+    model = Model(folder, start_origin, rate=3_000_000)
     for number in range(TRIES):
         mounts, took = load_at_once(modelfs, model, number)
         shared = [shared_of(mount) for mount in mounts]
