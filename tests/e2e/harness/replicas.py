@@ -14,8 +14,8 @@ WHOLE = os.environ.get("MODELFS_BATTERY") == "whole"  # or a slice of what takes
 SHARDS = 4
 SIZE = int(os.environ.get("MODELFS_REPLICAS_SIZE", 1024 * MIB if WHOLE else 128 * MIB))
 COUNT = 8 if WHOLE else 3
-# Bytes per second of the origin's link: so few for eight that two cores can feed their readers.
-RATE = (25 if WHOLE else 40) * 1000 * 1000
+# Bytes per second of the origin's link. The whole battery: one replica alone takes 60 s.
+RATE = SIZE // 60 if WHOLE else 40 * 1000 * 1000
 ARGUMENTS = [] if WHOLE else ["--chunk-size", "256KiB", "--shared-segment-size", "8MiB"]
 
 
