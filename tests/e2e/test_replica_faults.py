@@ -96,7 +96,8 @@ def test_a_claimer_that_is_stopped_and_goes_on(replicas, model):
     shared = shared_of(second)
     note("stopped", origin_bytes=model.sent(), longest_wait_s=longest, hedges=shared["hedges"], takeovers=shared["takeovers"])
     assert longest <= LONGEST, shared
-    assert model.sent() <= 1.2
+    # Both fetch what the stopped one had undertaken, some segments of 8 MiB: a larger part of a small model.
+    assert model.sent() <= 1.2 + (0 if WHOLE else 0.1)
 
 
 def test_a_directory_that_is_wiped_while_it_is_in_use(replicas):
