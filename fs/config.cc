@@ -12,6 +12,7 @@
 #include "fetch/base/size.h"
 #include "fs/config/cache_places.h"
 #include "fs/config/default_paths.h"
+#include "fs/config/login_files.h"
 #include "fs/config/memory_limit.h"
 #include "fs/config/mlflow_login.h"
 #include "fs/config/proxy_variables.h"
@@ -109,25 +110,20 @@ Result<void> CheckSettingsFit(const SourceSettings& s, SourceUri::Scheme scheme)
                                                      : "a dir:"));
     }
   }
-  if (http && s.auth_file && s.token_file) {
-    return Fail(Errc::kInvalid, "auth_file and token_file exclude each other");
-  }
   return {};
 }
 
 /// What reaches a web server. Errors: those of files that cannot be read.
 Result<void> ResolveHttp(const SourceSettings& settings, SourceSpec& spec) {
-  const auto resolve = [](const std::optional<std::string>& path, std::string_view what,
-                          std::string& out) -> Result<void> {
-    if (!path) return {};
-    auto readable = ReadablePath(*path, what);
-    if (!readable) return std::unexpected(std::move(readable.error()));
-    out = *std::move(readable);
-    return {};
-  };
-  if (auto ok = resolve(settings.ca_bundle, "the CA bundle", spec.ca_bundle); !ok) return ok;
-  if (auto ok = resolve(settings.auth_file, "auth_file", spec.auth_file); !ok) return ok;
-  return resolve(settings.token_file, "token_file", spec.token_file);
+  auto files = FindLoginFiles(settings);
+  if (!files) return std::unexpected(std::move(files.error()));
+  spec.auth_file = std::move(files->auth_file);
+  spec.token_file = std::move(files->token_file);
+  if (!settings.ca_bundle) return {};
+  auto readable = ReadablePath(*settings.ca_bundle, "the CA bundle");
+  if (!readable) return std::unexpected(std::move(readable.error()));
+  spec.ca_bundle = *std::move(readable);
+  return {};
 }
 
 }  // namespace

@@ -1,9 +1,9 @@
 #include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 
 #include "fs/cli/command.h"
 #include "fs/cli/source_options.h"
 #include "fs/config.h"
+#include "fs/control/wire.h"
 #include "fs/daemon/launcher.h"
 
 namespace modelfs::fs {
@@ -18,12 +18,9 @@ struct MountOptions {
 
 /// `{}`, or `{"error": {"code": "denied", "message": "…"}}`, as the control socket has them.
 int Answer(const Result<void>& mounted, const CommandContext& context) {
-  nlohmann::json answer = nlohmann::json::object();
-  if (!mounted) {
-    answer["error"] = {{"code", ToString(mounted.error().code)},
-                       {"message", Printable(mounted.error().what)}};
-  }
-  context.io.out << answer.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) << '\n'
+  context.io.out << (mounted ? "{}"
+                             : ErrorBody({mounted.error().code, Printable(mounted.error().what)}))
+                 << '\n'
                  << std::flush;
   return kExitDone;
 }

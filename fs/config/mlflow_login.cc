@@ -9,11 +9,11 @@
 #include <filesystem>
 #include <map>
 #include <system_error>
-#include <tuple>
 
 #include "fetch/base/handle.h"
 #include "fetch/base/percent.h"
 #include "fetch/base/text.h"
+#include "fs/config/login_files.h"
 
 namespace modelfs::fs {
 namespace {
@@ -157,16 +157,10 @@ Result<fetch::MlflowSettings> ResolveMlflow(std::string_view address, const Sour
     out.registry_uri = env.Get("MLFLOW_REGISTRY_URI").value_or("");
     while (out.registry_uri.ends_with('/')) out.registry_uri.pop_back();
   }
-  if (source.auth_file && source.token_file) {
-    return Fail(Errc::kInvalid, "auth_file and token_file exclude each other");
-  }
-  for (const auto& [path, what, field] : {std::tuple(source.auth_file, "auth_file", &out.auth_file),
-                                          {source.token_file, "token_file", &out.token_file}}) {
-    if (!path) continue;
-    auto readable = Readable(*path, what);
-    if (!readable) return std::unexpected(std::move(readable.error()));
-    *field = *std::move(readable);
-  }
+  auto files = FindLoginFiles(source);
+  if (!files) return std::unexpected(std::move(files.error()));
+  out.auth_file = std::move(files->auth_file);
+  out.token_file = std::move(files->token_file);
   if (auto tls = FindTls(source, env, out); !tls) return std::unexpected(std::move(tls.error()));
   return out;
 }

@@ -36,7 +36,7 @@ std::string ErrorBody(const Error& error) {
   return Dump({{"error", {{"code", ToString(error.code)}, {"message", error.what}}}});
 }
 
-Error ParseErrorBody(int http_status, std::string_view body) {
+std::optional<Error> ErrorIn(std::string_view body) {
   const json parsed = json::parse(body, nullptr, false);
   const auto error = parsed.is_object() ? parsed.find("error") : parsed.end();
   if (parsed.is_object() && error != parsed.end() && error->is_object()) {
@@ -46,9 +46,14 @@ Error ParseErrorBody(int http_status, std::string_view body) {
     };
     const std::string word = text("code");
     for (const Errc code : kCodes) {
-      if (ToString(code) == word) return {code, text("message")};
+      if (ToString(code) == word) return Error{code, text("message")};
     }
   }
+  return std::nullopt;
+}
+
+Error ParseErrorBody(int http_status, std::string_view body) {
+  if (auto error = ErrorIn(body)) return *std::move(error);
   return {Errc::kIo, fmt::format("the daemon answered HTTP {} '{}'", http_status,
                                  body.substr(0, std::min<std::size_t>(body.size(), 200)))};
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -17,6 +18,9 @@ int ToHttpStatus(Errc code);
 
 /// {"error": {"code", "message"}}.
 std::string ErrorBody(const Error& error);
+
+/// What ErrorBody was made of; nullopt for any other text.
+std::optional<Error> ErrorIn(std::string_view body);
 
 /// The error in an answer that is no success. A body that is not ours is quoted, shortened, with
 /// code kIo.

@@ -14,6 +14,7 @@
 #include "fetch/base/handle.h"
 #include "fetch/base/program.h"
 #include "fetch/base/small_file.h"
+#include "fs/control/wire.h"
 #include "fs/daemon/child_process.h"
 #include "fs/daemon/mounter.h"
 
@@ -24,18 +25,12 @@ constexpr std::chrono::seconds kMountLimit{45};
 constexpr std::chrono::seconds kBindLimit{20};
 constexpr std::chrono::seconds kDetachLimit{2};
 
-/// The words of `modelfs mount --answer`.
+/// What `modelfs mount --answer` says.
 Result<void> ReadAnswer(const std::string& text) {
+  if (auto error = ErrorIn(text)) return std::unexpected(*std::move(error));
   const auto answer = nlohmann::json::parse(text, nullptr, false);
-  const auto error = answer.is_object() ? answer.find("error") : answer.end();
-  if (!answer.is_object()) return Fail(Errc::kIo, "modelfs mount: ended without an answer");
-  if (error == answer.end()) return {};
-  const std::string word = error->value("code", "");
-  Errc code = Errc::kIo;
-  for (int i = 0; i <= static_cast<int>(Errc::kCancelled); ++i) {
-    if (ToString(static_cast<Errc>(i)) == word) code = static_cast<Errc>(i);
-  }
-  return Fail(code, error->value("message", "modelfs mount: failed"));
+  if (answer.is_object() && !answer.contains("error")) return {};
+  return Fail(Errc::kIo, "modelfs mount: ended without an answer");
 }
 
 Result<void> Detach(const std::string& path) {

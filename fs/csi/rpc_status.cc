@@ -3,6 +3,25 @@
 #include <spdlog/spdlog.h>
 
 namespace modelfs::fs {
+namespace {
+
+/// As the specification writes it.
+std::string StatusName(grpc::StatusCode code) {
+  switch (code) {
+    case grpc::StatusCode::OK: return "OK";
+    case grpc::StatusCode::INVALID_ARGUMENT: return "INVALID_ARGUMENT";
+    case grpc::StatusCode::NOT_FOUND: return "NOT_FOUND";
+    case grpc::StatusCode::ALREADY_EXISTS: return "ALREADY_EXISTS";
+    case grpc::StatusCode::FAILED_PRECONDITION: return "FAILED_PRECONDITION";
+    case grpc::StatusCode::ABORTED: return "ABORTED";
+    case grpc::StatusCode::UNAUTHENTICATED: return "UNAUTHENTICATED";
+    case grpc::StatusCode::PERMISSION_DENIED: return "PERMISSION_DENIED";
+    case grpc::StatusCode::UNAVAILABLE: return "UNAVAILABLE";
+    default: return "INTERNAL";
+  }
+}
+
+}  // namespace
 
 grpc::Status ToStatus(const CsiError& error) {
   const auto code = [&] {
@@ -20,21 +39,6 @@ grpc::Status ToStatus(const CsiError& error) {
     return grpc::StatusCode::INTERNAL;
   }();
   return {code, error.what};
-}
-
-std::string StatusName(grpc::StatusCode code) {
-  switch (code) {
-    case grpc::StatusCode::OK: return "OK";
-    case grpc::StatusCode::INVALID_ARGUMENT: return "INVALID_ARGUMENT";
-    case grpc::StatusCode::NOT_FOUND: return "NOT_FOUND";
-    case grpc::StatusCode::ALREADY_EXISTS: return "ALREADY_EXISTS";
-    case grpc::StatusCode::FAILED_PRECONDITION: return "FAILED_PRECONDITION";
-    case grpc::StatusCode::ABORTED: return "ABORTED";
-    case grpc::StatusCode::UNAUTHENTICATED: return "UNAUTHENTICATED";
-    case grpc::StatusCode::PERMISSION_DENIED: return "PERMISSION_DENIED";
-    case grpc::StatusCode::UNAVAILABLE: return "UNAVAILABLE";
-    default: return "INTERNAL";
-  }
 }
 
 void NoteCall(CallLog& log, const std::string& method, const grpc::Status& status,

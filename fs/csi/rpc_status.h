@@ -12,16 +12,12 @@ namespace modelfs::fs {
 
 grpc::Status ToStatus(const CsiError& error);
 
-/// Runs the body of a method, and notes how it ended. Failures are logged; what was asked never is:
-/// it holds secrets.
-template <class Body>
-grpc::Status Answer(CallLog& log, const std::string& method, Body body);
-
-/// For Answer: the status's name in capitals.
-std::string StatusName(grpc::StatusCode code);
+/// For Answer.
 void NoteCall(CallLog& log, const std::string& method, const grpc::Status& status,
               std::chrono::duration<double> time);
 
+/// Runs the body of a method, and notes how it ended. Failures are logged; what was asked never is:
+/// it holds secrets.
 template <class Body>
 grpc::Status Answer(CallLog& log, const std::string& method, Body body) {
   const auto begun = std::chrono::steady_clock::now();

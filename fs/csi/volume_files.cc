@@ -7,25 +7,19 @@
 
 #include <cerrno>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <system_error>
 
 #include "fetch/base/handle.h"
 #include "fetch/base/sha256.h"
 #include "fetch/base/small_file.h"
+#include "fs/copy/file_io.h"
+#include "fs/daemon/runtime_files.h"
 
 namespace modelfs::fs {
 namespace {
 
 namespace stdfs = std::filesystem;
-
-Result<void> MakeFolder(const stdfs::path& path) {
-  if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return {};
-  if (errno == ENOENT && path.has_relative_path()) {
-    if (auto parent = MakeFolder(path.parent_path()); !parent) return parent;
-    if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return {};
-  }
-  return FailErrno(errno, fmt::format("mkdir {}", path.string()));
-}
 
 /// So that a reader sees all of it, or what was there before.
 Result<void> Replace(const stdfs::path& path, std::string_view text) {
@@ -33,12 +27,7 @@ Result<void> Replace(const stdfs::path& path, std::string_view text) {
   const std::string fresh = path.string() + ".new";
   const Fd file(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file) return FailErrno(errno, fmt::format("write {}", fresh));
-  while (!text.empty()) {
-    const ssize_t n = ::write(file.get(), text.data(), text.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return FailErrno(errno, fmt::format("write {}", fresh));
-    text.remove_prefix(static_cast<std::size_t>(n));
-  }
+  if (auto done = WriteAt(file.get(), 0, std::as_bytes(std::span(text)), fresh); !done) return done;
   if (::fsync(file.get()) != 0 || ::rename(fresh.c_str(), path.c_str()) != 0) {
     return FailErrno(errno, fmt::format("write {}", path.string()));
   }
@@ -75,8 +64,14 @@ std::string VolumeRecord::Key() const {
 }
 
 Result<void> VolumeFiles::Prepare() const {
-  if (auto made = MakeFolder(state_ / "volumes"); !made) return made;
-  return MakeFolder(state_ / "logins");
+  if (auto made = MakeDirectories(state_ / "volumes"); !made) return made;
+  return MakeDirectories(state_ / "logins");
+}
+
+std::optional<VolumeRecord> VolumeFiles::Find(const std::string& key) const {
+  auto record = ReadRecord(state_ / "volumes" / key / "volume.json");
+  if (record && record->Key() != key) record.reset();
+  return record;
 }
 
 Result<std::vector<VolumeFiles::Found>> VolumeFiles::Load() const {
@@ -84,9 +79,7 @@ Result<std::vector<VolumeFiles::Found>> VolumeFiles::Load() const {
   std::error_code error;
   for (const auto& entry : stdfs::directory_iterator(state_ / "volumes", error)) {
     const std::string key = entry.path().filename().string();
-    auto record = ReadRecord(entry.path() / "volume.json");
-    if (record && record->Key() != key) record.reset();
-    found.push_back({.key = key, .record = std::move(record)});
+    found.push_back({.key = key, .record = Find(key)});
   }
   if (error) return FailErrno(error.value(), fmt::format("list {}", volumes()));
   return found;
@@ -95,7 +88,7 @@ Result<std::vector<VolumeFiles::Found>> VolumeFiles::Load() const {
 Result<void> VolumeFiles::Save(const VolumeRecord& record) const {
   const stdfs::path folder = state_ / "volumes" / record.Key();
   for (const char* name : {"mnt", "home"}) {
-    if (auto made = MakeFolder(folder / name); !made) return made;
+    if (auto made = MakeDirectories(folder / name); !made) return made;
   }
   const nlohmann::json json{{"v", 1},
                             {"volume_id", record.volume_id},
@@ -131,7 +124,7 @@ std::string VolumeFiles::LoginFile(const std::string& domain, const char* name) 
 
 Result<void> VolumeFiles::SaveLogin(const VolumeLogin& login) const {
   const std::string domain = login.Domain();
-  if (auto made = MakeFolder(state_ / "logins" / domain); !made) return made;
+  if (auto made = MakeDirectories(state_ / "logins" / domain); !made) return made;
   std::string aws;
   if (!login.access_key_id.empty()) {
     aws = fmt::format("[default]\naws_access_key_id = {}\naws_secret_access_key = {}\n",

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,8 @@ class VolumeFiles {
 
   /// Makes the folders.
   Result<void> Prepare() const;
+  /// Nullopt: there is none that makes sense.
+  std::optional<VolumeRecord> Find(const std::string& key) const;
   /// All records; a folder without one that makes sense has only its key.
   struct Found {
     std::string key;

@@ -27,6 +27,11 @@ long long MillisecondsSince(Clock::time_point begun) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begun).count();
 }
 
+std::unexpected<CsiError> Busy(const std::string& volume_id) {
+  return CsiFail(CsiCode::kAborted,
+                 fmt::format("volume {}: another call for it is under way", volume_id));
+}
+
 /// The kubelet makes the parent; the last component is ours to make and to remove.
 Result<void> MakeTarget(const std::string& target) {
   if (::mkdir(target.c_str(), 0750) == 0) return {};
@@ -71,10 +76,7 @@ Volumes::Volumes(Options options, const VolumeFiles& files, VolumeMounts& mounts
 
 CsiResult<void> Volumes::Publish(const Request& request) {
   const Turn turn(*this, request.volume_id);
-  if (!turn) {
-    return CsiFail(CsiCode::kAborted,
-                   fmt::format("volume {}: another call for it is under way", request.volume_id));
-  }
+  if (!turn) return Busy(request.volume_id);
   return PublishAlone(request);
 }
 
@@ -271,20 +273,14 @@ void Volumes::ForgetLogin(const std::string& domain) {
 CsiResult<void> Volumes::Unpublish(const std::string& volume_id, const std::string& target) {
   const auto begun = Clock::now();
   const Turn turn(*this, volume_id);
-  if (!turn) {
-    return CsiFail(CsiCode::kAborted,
-                   fmt::format("volume {}: another call for it is under way", volume_id));
-  }
+  if (!turn) return Busy(volume_id);
   VolumeRecord record{.volume_id = volume_id, .target = target};
-  const auto known = files_.Load();
-  if (!known) return CsiFail(known.error());
-  const auto found = std::ranges::find(*known, record.Key(), &VolumeFiles::Found::key);
-  const bool was_known = found != known->end() && found->record;
-  if (was_known) record = *found->record;
+  const auto known = files_.Find(record.Key());
+  if (known) record = *known;
   // Whose the target is without a record of ours is not for us to say, but who made us forget it
   // may have left it.
   if (auto done = TakeBack(record); !done) return done;
-  if (was_known) {
+  if (known) {
     unpublished_.fetch_add(1, std::memory_order_relaxed);
     spdlog::info("csi.unpublished volume={} target={} ms={}", volume_id, target,
                  MillisecondsSince(begun));
@@ -294,15 +290,13 @@ CsiResult<void> Volumes::Unpublish(const std::string& volume_id, const std::stri
 
 CsiResult<Volumes::Condition> Volumes::Look(const std::string& volume_id,
                                             const std::string& target) {
-  const auto known = files_.Load();
-  if (!known) return CsiFail(known.error());
   const std::string key = VolumeRecord{.volume_id = volume_id, .target = target}.Key();
-  const auto found = std::ranges::find(*known, key, &VolumeFiles::Found::key);
-  if (found == known->end() || !found->record || !IsPublished(target)) {
+  const auto record = files_.Find(key);
+  if (!record || !IsPublished(target)) {
     return CsiFail(CsiCode::kNotFound,
                    fmt::format("volume {} is not published at {}", volume_id, target));
   }
-  const auto cache = std::filesystem::path(options_.cache_root) / found->record->domain;
+  const auto cache = std::filesystem::path(options_.cache_root) / record->domain;
   const auto socket = ControlSocketPath(cache, ProcessEnvironment());
   auto status = socket ? ControlClient(*socket, {.timeout = kStatusLimit}).Status()
                        : std::unexpected(socket.error());

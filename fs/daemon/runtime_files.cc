@@ -17,14 +17,6 @@ namespace {
 constexpr off_t kMaxLogBytes = 16 << 20;
 constexpr std::chrono::hours kKeepLogs{24 * 7};
 
-Result<void> MakeDirectories(const std::filesystem::path& directory) {
-  if (directory.empty() || ::mkdir(directory.c_str(), 0700) == 0 || errno == EEXIST) return {};
-  if (errno != ENOENT) return FailErrno(errno, fmt::format("mkdir {}", directory.string()));
-  if (auto parent = MakeDirectories(directory.parent_path()); !parent) return parent;
-  if (::mkdir(directory.c_str(), 0700) == 0 || errno == EEXIST) return {};
-  return FailErrno(errno, fmt::format("mkdir {}", directory.string()));
-}
-
 /// Removes logs beside no socket that nobody has written to for long. A daemon that was killed may
 /// leave its socket behind, so that its log stays until the next one there.
 void RemoveOldLogs(const std::filesystem::path& folder) {
@@ -43,6 +35,14 @@ void RemoveOldLogs(const std::filesystem::path& folder) {
 }
 
 }  // namespace
+
+Result<void> MakeDirectories(const std::filesystem::path& directory) {
+  if (directory.empty() || ::mkdir(directory.c_str(), 0700) == 0 || errno == EEXIST) return {};
+  if (errno != ENOENT) return FailErrno(errno, fmt::format("mkdir {}", directory.string()));
+  if (auto parent = MakeDirectories(directory.parent_path()); !parent) return parent;
+  if (::mkdir(directory.c_str(), 0700) == 0 || errno == EEXIST) return {};
+  return FailErrno(errno, fmt::format("mkdir {}", directory.string()));
+}
 
 Result<void> PrepareCacheDirectory(const std::filesystem::path& directory) {
   const std::string name = fmt::format("cache directory {}", directory.string());

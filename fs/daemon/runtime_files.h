@@ -8,6 +8,9 @@
 
 namespace modelfs::fs {
 
+/// Makes `directory` and what is missing above it, mode 0700. Errors: as FromErrno.
+Result<void> MakeDirectories(const std::filesystem::path& directory);
+
 /// Makes the cache directory if it is missing (parents too, mode 0700) and checks that it can be
 /// used. Errors: kInvalid (a path in it is no directory), kDenied, kNoSpace, kIo; the text names
 /// the directory and what to do.

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 
 from harness import programs
+from harness.mounting import mounts_below
 from harness.waiting import wait_for
 
 import processes
@@ -112,10 +113,7 @@ class Contestant:
 
 def unmount_below(folder):
     """Takes away mounts whose servers died or were killed."""
-    folder = str(folder) + "/"
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
-        left = [line.split(" ")[4] for line in table if line.split(" ")[4].startswith(folder)]
-    for path in reversed(left):
+    for path in reversed(mounts_below(folder)):
         programs.run(["fusermount3", "-u", "-z", path], programs.clean_environment("/"))
 
 

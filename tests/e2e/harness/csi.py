@@ -13,7 +13,7 @@ import grpc
 from grpc_tools import protoc
 
 from harness import programs
-from harness.mounting import MARK, Commands, is_mounted
+from harness.mounting import MARK, Commands, is_mounted, mounts_below
 from harness.waiting import wait_for
 
 DRIVER = programs.BIN / "modelfs-csi"
@@ -105,8 +105,7 @@ class Driver:
 
     def leftovers(self):
         """What should not be there when nothing is published."""
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
-            found = [line.split(" ")[4] for line in table if line.split(" ")[4].startswith(str(self.folder))]
+        found = mounts_below(self.folder)
         found += [path for path in self.targets if path.exists()]
         for name in ("volumes", "logins"):
             if (self.state / name).exists():
@@ -117,8 +116,7 @@ class Driver:
         """Ends all of it, whatever state it is in; says what should not have been there."""
         self.end()
         complaints = self.commands.leaks()
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
-            mounts = [line.split(" ")[4] for line in table if line.split(" ")[4].startswith(str(self.folder))]
+        mounts = mounts_below(self.folder)
         self.commands.mounts += [path for path in mounts if str(path).startswith(str(self.state))]
         for path in reversed(mounts):
             if not path.startswith(str(self.state)) and is_mounted(path):

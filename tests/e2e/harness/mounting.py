@@ -1,7 +1,6 @@
 """Mounts made by `modelfs mount`, and the commands that talk to their daemons."""
 
 import contextlib
-import contextlib
 import json
 import os
 import pathlib
@@ -175,6 +174,12 @@ def runs(pid, program):
         return os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)") == str(program)
     except OSError:
         return False
+
+
+def mounts_below(folder):
+    """Paths of what is mounted below `folder`, in the order in which it was."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
+        return [path for path in (line.split(" ")[4] for line in table) if path.startswith(f"{folder}/")]
 
 
 def is_mounted(path):

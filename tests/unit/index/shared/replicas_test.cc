@@ -19,6 +19,13 @@ class ReplicasTest : public ReplicasFixture {
   static constexpr std::uint64_t kSegments = 6;
   static constexpr std::uint64_t kSize = kSegments * kSegment - 777;
 
+  /// One replica publishes all of "m", and is gone.
+  void PublishByOneWhoEnds() {
+    const auto first = OpenReplica("first");
+    ASSERT_TRUE(FetchAll(GetFrom(*first, "m")));
+    ASSERT_TRUE(AwaitSegments(kSegments));
+  }
+
   static void Damage(const path& file, std::streamoff at) {
     std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
     stream.seekg(at);
@@ -71,10 +78,7 @@ TEST_F(ReplicasTest, TwoAtOnceFetchEachByteOnce) {
 
 TEST_F(ReplicasTest, LeavesNothingBehindButSegmentsAndTheirClaims) {
   origin_->Put("m", MakeBytes(3, kSize));
-  auto first = OpenReplica("first");
-  ASSERT_TRUE(FetchAll(GetFrom(*first, "m")));
-  ASSERT_TRUE(AwaitSegments(kSegments));
-  first.reset();
+  ASSERT_NO_FATAL_FAILURE(PublishByOneWhoEnds());
   EXPECT_EQ(FilesIn(ObjectFolder() / "k").size(), kSegments);
   EXPECT_TRUE(FilesIn(shared_directory() / "t").empty());
   EXPECT_TRUE(std::filesystem::exists(ObjectFolder() / "meta"));
@@ -92,10 +96,7 @@ TEST_F(ReplicasTest, ReadersOfOneChunkDoNotUndertakeTheRest) {
 TEST_F(ReplicasTest, WrongBytesAreQuarantinedAndFetched) {
   const auto bytes = MakeBytes(5, kSize);
   origin_->Put("m", bytes);
-  auto first = OpenReplica("first");
-  ASSERT_TRUE(FetchAll(GetFrom(*first, "m")));
-  ASSERT_TRUE(AwaitSegments(kSegments));
-  first.reset();
+  ASSERT_NO_FATAL_FAILURE(PublishByOneWhoEnds());
   Damage(ObjectFolder() / "s" / "2", 300'000);
   const auto end =
       static_cast<std::streamoff>(std::filesystem::file_size(ObjectFolder() / "s" / "4"));
@@ -143,10 +144,7 @@ TEST_F(ReplicasTest, AClaimerThatStoppedCostsAWaitAndNoError) {
 TEST_F(ReplicasTest, TheClaimOfTheDeadIsTakenOver) {
   const auto bytes = MakeBytes(11, kSize);
   origin_->Put("m", bytes);
-  auto first = OpenReplica("first");
-  ASSERT_TRUE(FetchAll(GetFrom(*first, "m")));
-  ASSERT_TRUE(AwaitSegments(kSegments));
-  first.reset();
+  ASSERT_NO_FATAL_FAILURE(PublishByOneWhoEnds());
   std::filesystem::remove(ObjectFolder() / "s" / "2");
   std::ofstream(ObjectFolder() / "k" / "2.0") << "dead";  // Who has never been heard of.
 
